@@ -1,0 +1,9 @@
+// The commands of the program. Each add_x declares one command, its options and its help on `root`; parsing the command line
+// runs it. A command throws Error for bad input (exit code 2); any other exception is a failure of ours or the machine's (1).
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace poro {
+
+}  // namespace poro
