@@ -1,0 +1,50 @@
+// Keys and values of past positions, in pages: one pool per layer, and a table of pages per sequence. A sequence grows page by
+// page, so memory is bounded by what is used, and the ops see only the tables.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/device.h"
+#include "model/config.h"
+
+namespace poro {
+
+struct KvCacheOptions {
+  int64_t max_sequences = 1;
+  int64_t max_positions = 0;  // Per sequence.
+  int64_t page_size = 64;     // S
+  DType dtype = DType::kF32;
+};
+
+class KvCache {
+ public:
+  KvCache(const LlamaConfig& config, const KvCacheOptions& options);
+
+  // The pages of layer `layer`: (P, K, S, D).
+  const Tensor& keys(int64_t layer) const { return keys_[static_cast<size_t>(layer)]; }
+  const Tensor& values(int64_t layer) const { return values_[static_cast<size_t>(layer)]; }
+
+  int64_t page_size() const { return options_.page_size; }
+  int64_t max_positions() const { return options_.max_positions; }
+  int64_t max_sequences() const { return options_.max_sequences; }
+  int64_t length(int64_t sequence) const { return lengths_[static_cast<size_t>(sequence)]; }
+
+  // Makes room for `count` more positions; a bug if that passes max_positions.
+  void extend(int64_t sequence, int64_t count);
+  // Forgets the positions from `length` on and frees their pages.
+  void truncate(int64_t sequence, int64_t length);
+  const std::vector<int32_t>& pages(int64_t sequence) const { return pages_[static_cast<size_t>(sequence)]; }
+
+  static size_t bytes(const LlamaConfig& config, const KvCacheOptions& options);
+
+ private:
+  KvCacheOptions options_;
+  Arena arena_;
+  std::vector<Tensor> keys_, values_;
+  std::vector<int32_t> free_pages_;
+  std::vector<std::vector<int32_t>> pages_;
+  std::vector<int64_t> lengths_;
+};
+
+}  // namespace poro

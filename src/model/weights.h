@@ -1,0 +1,37 @@
+// The one table of a Llama model's weights: what each tensor is called in a Hugging Face checkpoint, its shape, whether weight
+// decay applies. Loading, saving, memory plans, optimizers and sharding all read this table.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/device.h"
+#include "model/config.h"
+#include "ops/matrix.h"
+
+namespace poro {
+
+struct WeightSpec {
+  std::string name;  // "model.layers.0.self_attn.q_proj.weight"
+  Shape shape;
+  bool has_decay;  // Matrices, not norms.
+};
+
+// In the order of the model: embedding, layers, final norm, head (none when tied).
+std::vector<WeightSpec> weight_table(const LlamaConfig& config);
+
+// The tensors of a model, ready for the ops.
+struct LayerWeights {
+  Tensor attention_norm, ffn_norm;  // (C)
+  Matrix q, k, v, o;                // (H*D, C), (K*D, C), (K*D, C), (C, H*D)
+  Matrix gate, up, down;            // (F, C), (F, C), (C, F)
+};
+
+struct LlamaWeights {
+  Tensor embedding;  // (V, C)
+  std::vector<LayerWeights> layers;
+  Tensor final_norm;  // (C)
+  Matrix head;        // (V, C)
+};
+
+}  // namespace poro
