@@ -1,0 +1,16 @@
+#include "ops/log_probs.h"
+
+namespace poro {
+
+void check(const LogProbs& op) {
+  CHECK(op.logits.shape.rank() == 2 && op.targets.dtype == DType::kI32, "logits {}, targets {}", op.logits.str(),
+        op.targets.str());
+  CHECK_SHAPE(op.targets, {op.logits.dim(0)});
+  CHECK_SHAPE(op.logp, {op.logits.dim(0)});
+}
+
+Cost cost(const LogProbs& op) {
+  return {.flops = 3.0 * static_cast<double>(op.logits.elements()), .bytes = static_cast<double>(op.logits.bytes())};
+}
+
+}  // namespace poro
