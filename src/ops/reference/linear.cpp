@@ -1,0 +1,30 @@
+// The product by its definition. A quantised matrix is what dequantize_row says it is.
+#include "ops/linear.h"
+
+#include <vector>
+
+#include "ops/quantize.h"
+
+namespace poro {
+
+void run(Reference&, const Linear& op) {
+  const int64_t num_rows = op.x.dim(0), inputs = op.w.inputs(), outputs = op.w.outputs();
+  std::vector<double> x(static_cast<size_t>(op.x.elements())), w(static_cast<size_t>(inputs));
+  for (int64_t i = 0; i < op.x.elements(); ++i) x[static_cast<size_t>(i)] = load_element(op.x, i);
+  std::vector<float> dequantised(op.w.is_quantised() ? static_cast<size_t>(inputs) : 0);
+  for (int64_t o = 0; o < outputs; ++o) {
+    if (op.w.is_quantised()) {
+      dequantize_row(op.w, o, dequantised);
+      std::copy(dequantised.begin(), dequantised.end(), w.begin());
+    } else {
+      for (int64_t i = 0; i < inputs; ++i) w[static_cast<size_t>(i)] = load_element(op.w.values, o * inputs + i);
+    }
+    for (int64_t t = 0; t < num_rows; ++t) {
+      double sum = op.residual ? load_element(op.residual, t * outputs + o) : 0.0;
+      for (int64_t i = 0; i < inputs; ++i) sum += x[static_cast<size_t>(t * inputs + i)] * w[static_cast<size_t>(i)];
+      store_element(op.y, t * outputs + o, sum);
+    }
+  }
+}
+
+}  // namespace poro
