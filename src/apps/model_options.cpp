@@ -11,7 +11,8 @@ namespace {
 std::filesystem::path hub_cache() {
   if (const char* cache = std::getenv("HF_HUB_CACHE")) return cache;
   if (const char* home = std::getenv("HF_HOME")) return std::filesystem::path(home) / "hub";
-  if (const char* home = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(home) / "huggingface/hub";
+  if (const char* home = std::getenv("XDG_CACHE_HOME"))
+    return std::filesystem::path(home) / "huggingface/hub";
   const char* home = std::getenv("HOME");
   return std::filesystem::path(home != nullptr ? home : ".") / ".cache/huggingface/hub";
 }
@@ -19,7 +20,8 @@ std::filesystem::path hub_cache() {
 }  // namespace
 
 void add_model_option(CLI::App& command, ModelOptions& options) {
-  command.add_option("--model", options.model, "A model folder, or a hub name fetched with `poro pull`")->required();
+  command.add_option("--model", options.model, "A model folder, or a hub name fetched with `poro pull`")
+      ->required();
 }
 
 std::filesystem::path model_folder(const std::string& model) {
@@ -34,7 +36,10 @@ std::filesystem::path model_folder(const std::string& model) {
     const std::filesystem::path snapshot = repository / "snapshots" / commit;
     if (commit.find('/') == std::string::npos && std::filesystem::is_directory(snapshot)) return snapshot;
   }
-  fail("no model \"{}\": it is no folder, and the hub cache does not hold it; name a folder, or fetch it first with `poro pull {}`", model, model);
+  fail(
+      "no model \"{}\": it is no folder, and the hub cache does not hold it; name a folder, or fetch it "
+      "first with `poro pull {}`",
+      model, model);
 }
 
 }  // namespace poro
