@@ -3,7 +3,7 @@
 namespace poro {
 
 void check(const Linear& op) {
-  CHECK(op.w.values.shape.rank() == 2, "w is {}", op.w.values.str());
+  CHECK(op.w.is_quantised() || op.w.values.shape.rank() == 2, "w is {}", op.w.values.str());
   CHECK_SHAPE(op.x, {op.x.dim(0), op.w.inputs()});
   CHECK_SHAPE(op.y, {op.x.dim(0), op.w.outputs()});
   CHECK(op.y.data != op.x.data, "y may not be x");

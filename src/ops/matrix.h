@@ -1,23 +1,29 @@
 // The weights of a linear layer as they lie in memory: row-major as in the checkpoint (f32, f16, bf16), or quantised to 8 or 4
-// bits with scales. Row o holds the weights of output o, so y[o] = sum over i of w[o, i] x[i].
+// bits in blocks that carry their scales. Row o holds the weights of output o, so y[o] = sum over i of w[o, i] x[i].
 #pragma once
 
-#include <span>
+#include <optional>
 
 #include "base/tensor.h"
 
 namespace poro {
 
-struct Matrix {
-  Tensor values;      // (O, I); quantised: int8 or int4 in the layout of ops/quantize.h
-  Tensor scales;      // Quantised only: (O, I / group) f32, each the value of one step.
-  int64_t group = 0;  // Columns that share a scale; 0 when not quantised, I when each row has one.
+// What the blocks of a quantised matrix hold.
+struct Quantization {
+  DType dtype = DType::kI8;  // kI8 or kI4
+  Shape shape;               // (O, I)
+};
 
-  int64_t outputs() const { return values.dim(0); }
-  int64_t inputs() const { return values.dim(1); }
-  bool is_quantised() const { return group != 0; }
-  // Bytes read by a product with one row: the values and the scales.
-  size_t bytes() const { return values.bytes() + (is_quantised() ? scales.bytes() : 0); }
+struct Matrix {
+  Tensor values;  // (O, I); quantised: (panels, groups, bytes of a block) i8, the blocks of ops/quantize.h
+  std::optional<Quantization> quantization;
+
+  int64_t outputs() const { return quantization ? quantization->shape[0] : values.dim(0); }
+  int64_t inputs() const { return quantization ? quantization->shape[1] : values.dim(1); }
+  DType dtype() const { return quantization ? quantization->dtype : values.dtype; }
+  bool is_quantised() const { return quantization.has_value(); }
+  // Bytes read by a product with one row: the values, the scales and the padding.
+  size_t bytes() const { return values.bytes(); }
 };
 
 }  // namespace poro

@@ -1,0 +1,124 @@
+// y = x W^T (+ residual) with int8 or int4 weights: the tokens are quantised to int8 on the fly, then the threads share the
+// panels. Few tokens: one pass over the weights, as they lie. Many tokens: tiles of panels, columns and tokens whose operands
+// stay in the second-level cache.
+#include "ops/cpu/linear_quantized.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/cpu/linear_kernels.h"
+
+namespace poro {
+namespace {
+
+constexpr int64_t kMaxTokens = 512;  // Quantised at a time.
+
+QuantizedKernel choose_kernel(Isa isa) {
+  static_cast<void>(isa);
+  return quantized_kernel_portable();
+}
+
+// How the work is cut: a thread takes `panels` panels at a time and within them `groups` groups of columns.
+struct Tiles {
+  int64_t panels, groups;
+};
+
+Tiles choose_tiles(int64_t num_tokens, int64_t num_groups, int64_t columns) {
+  if (num_tokens <= 32) return {.panels = 1, .groups = num_groups};
+  return {.panels = 8, .groups = std::min(num_groups, 1024 / columns)};
+}
+
+int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// The scratch memory of one call.
+struct Plan {
+  QuantizedTokens x;
+  float* sums;             // (threads, panels, tokens, 32)
+  int64_t sums_of_thread;  // Elements.
+};
+
+Plan plan_memory(Cpu& cpu, const Shape& blocks, int64_t columns, int64_t tokens, const Tiles& tiles) {
+  const int64_t rows = blocks[1] * tokens;
+  const int64_t value_bytes = round_up(rows * columns, 64), scale_bytes = round_up(rows * 4, 64);
+  const int64_t sums_of_thread = tiles.panels * tokens * kPanelRows;
+  std::byte* memory = cpu.scratch(static_cast<size_t>(value_bytes + 2 * scale_bytes + cpu.pool.size() * sums_of_thread * 4));
+  return {.x = {.values = reinterpret_cast<int8_t*>(memory),
+                .scales = reinterpret_cast<float*>(memory + value_bytes),
+                .biases = reinterpret_cast<int32_t*>(memory + value_bytes + scale_bytes),
+                .columns = columns,
+                .tokens = tokens},
+          .sums = reinterpret_cast<float*>(memory + value_bytes + 2 * scale_bytes),
+          .sums_of_thread = sums_of_thread};
+}
+
+// Rows [0, op.x.dim(0)) of x; the padding behind them becomes zeros.
+void quantize_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Tensor& x, const QuantizedTokens& to) {
+  const int64_t inputs = x.dim(1), groups = (inputs + to.columns - 1) / to.columns;
+  // A few tokens take less time than waking the threads.
+  parallel_for(cpu.pool, to.tokens, 8, [&](Range tokens) {
+    for (int64_t token = tokens.begin; token < tokens.end; ++token)
+      for (int64_t group = 0; group < groups; ++group) {
+        const int64_t begin = group * to.columns;
+        const bool is_padding = token >= x.dim(0);
+        kernel.quantize_group(is_padding ? nullptr : x.as<float>() + token * inputs + begin,
+                              is_padding ? 0 : std::min(to.columns, inputs - begin), to.at(group, token));
+      }
+  });
+}
+
+// The sums of a panel into its 32 columns of y.
+void store_panel(const Linear& op, int64_t panel, const float* sums) {
+  const int64_t outputs = op.w.outputs(), first = panel * kPanelRows, rows = std::min(kPanelRows, outputs - first);
+  for (int64_t token = 0; token < op.x.dim(0); ++token, sums += kPanelRows) {
+    const int64_t at = token * outputs + first;
+    float* y = op.y.as<float>() + at;
+    if (op.residual) {
+      const float* residual = op.residual.as<float>() + at;
+      for (int64_t r = 0; r < rows; ++r) y[r] = sums[r] + residual[r];
+    } else {
+      std::copy(sums, sums + rows, y);
+    }
+  }
+}
+
+void multiply_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Linear& op) {
+  const Shape& blocks = op.w.values.shape;
+  const int64_t num_groups = blocks[1], block_bytes = blocks[2], columns = group_columns(op.w.dtype());
+  const int64_t tokens = round_up(op.x.dim(0), kernel.token_padding);
+  const Tiles tiles = choose_tiles(tokens, num_groups, columns);
+  const Plan plan = plan_memory(cpu, blocks, columns, tokens, tiles);
+  quantize_tokens(cpu, kernel, op.x, plan.x);
+  const auto multiply = kernel.multiply(op.w.dtype());
+  cpu.pool.run([&](int thread) {
+    float* sums = plan.sums + thread * plan.sums_of_thread;
+    const Range mine = share(blocks[0], thread, cpu.pool.size());
+    for (int64_t first = mine.begin; first < mine.end; first += tiles.panels) {
+      const int64_t panels = std::min(tiles.panels, mine.end - first);
+      std::fill_n(sums, panels * tokens * kPanelRows, 0.0f);
+      for (int64_t group = 0; group < num_groups; group += tiles.groups)
+        for (int64_t p = 0; p < panels; ++p)
+          multiply({.blocks = op.w.values.data + ((first + p) * num_groups + group) * block_bytes,
+                    .num_groups = std::min(tiles.groups, num_groups - group),
+                    .x = plan.x.at(group, 0),
+                    .num_tokens = tokens,
+                    .y = sums + p * tokens * kPanelRows});
+      for (int64_t p = 0; p < panels; ++p) store_panel(op, first + p, sums + p * tokens * kPanelRows);
+    }
+  });
+}
+
+}  // namespace
+
+void linear_quantized(Cpu& cpu, const Linear& op) {
+  const QuantizedKernel kernel = choose_kernel(cpu.isa);
+  for (int64_t first = 0; first < op.x.dim(0); first += kMaxTokens) {
+    const int64_t count = std::min(kMaxTokens, op.x.dim(0) - first);
+    Linear part = op;
+    part.x = op.x.rows(first, count);
+    part.y = op.y.rows(first, count);
+    if (op.residual) part.residual = op.residual.rows(first, count);
+    multiply_tokens(cpu, kernel, part);
+  }
+}
+
+}  // namespace poro

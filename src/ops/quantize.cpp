@@ -1,0 +1,100 @@
+#include "ops/quantize.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/cpu_isa.h"
+#include "ops/cpu/quantize_row.h"
+
+namespace poro {
+namespace {
+
+using QuantizeRowFunction = void (*)(const QuantizeRow&);
+
+QuantizeRowFunction choose_quantize_row() {
+#if defined(__x86_64__)
+  const Isa isa = detect_isa();
+  if (isa >= Isa::kAvx512) return quantize_row_avx512;
+  if (isa >= Isa::kAvx2) return quantize_row_avx2;
+#endif
+  return quantize_row_portable;
+}
+
+int64_t block_bytes(DType dtype) { return dtype == DType::kI8 ? Int8Block::kBytes : Int4Block::kBytes; }
+
+// The level of one column of a row of the panel; `block` is the first of the panel.
+int level(DType dtype, const std::byte* block, int64_t row, int64_t column) {
+  const int64_t columns = group_columns(dtype);
+  block += column / columns * block_bytes(dtype) + kScaleBytes;
+  column %= columns;
+  const auto line = [&](int64_t half_bytes, int64_t quad) {
+    return static_cast<uint8_t>(block[row / 16 * half_bytes + quad * 64 + row % 16 * 4 + column % 4]);
+  };
+  if (dtype == DType::kI8) return static_cast<int8_t>(line(Int8Block::kHalfBytes, column / 4));
+  const bool is_low = column < columns / 2;
+  const uint8_t pair = line(Int4Block::kHalfBytes, column % (columns / 2) / 4);
+  return kInt4Levels[is_low ? pair & 15u : pair >> 4];
+}
+
+}  // namespace
+
+int64_t group_columns(DType dtype) {
+  CHECK(dtype == DType::kI8 || dtype == DType::kI4, "{} is not a quantised type", dtype_name(dtype));
+  return dtype == DType::kI8 ? Int8Block::kColumns : Int4Block::kColumns;
+}
+
+Shape block_shape(const Quantization& quantization) {
+  const int64_t columns = group_columns(quantization.dtype);
+  return {(quantization.shape[0] + kPanelRows - 1) / kPanelRows, (quantization.shape[1] + columns - 1) / columns,
+          block_bytes(quantization.dtype)};
+}
+
+Matrix quantized_matrix(Arena& arena, const Quantization& quantization) {
+  return {.values = arena.tensor(DType::kI8, block_shape(quantization)), .quantization = quantization};
+}
+
+void quantize(ThreadPool& pool, const Matrix& source, const Matrix& target) {
+  CHECK(!source.is_quantised() && target.is_quantised(), "from {} to {}", source.values.str(), target.values.str());
+  CHECK(source.values.shape == target.quantization->shape, "{} into {}", source.values.str(), target.quantization->shape.str());
+  CHECK(target.values.shape == block_shape(*target.quantization), "blocks {}", target.values.str());
+  CHECK(target.values.shape == block_shape(*target.quantization), "blocks {}", target.values.str());
+  const QuantizeRowFunction quantize_row = choose_quantize_row();
+  const size_t row_bytes = source.values.rows(0, 1).bytes();
+  const size_t panel_bytes = target.values.rows(0, 1).bytes();
+  parallel_for(pool, target.values.dim(0), 1, [&](Range panels) {
+    for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+      std::byte* blocks = target.values.data + static_cast<size_t>(panel) * panel_bytes;
+      const int64_t first = panel * kPanelRows, rows = std::min(kPanelRows, source.outputs() - first);
+      if (rows < kPanelRows) std::memset(blocks, 0, panel_bytes);
+      for (int64_t row = 0; row < rows; ++row)
+        quantize_row({.source = source.values.data + static_cast<size_t>(first + row) * row_bytes,
+                      .source_dtype = source.values.dtype,
+                      .columns = source.inputs(),
+                      .panel = blocks,
+                      .dtype = target.quantization->dtype,
+                      .row = row});
+    }
+  });
+}
+
+void dequantize_row(const Matrix& matrix, int64_t row, std::span<float> out) {
+  CHECK(row >= 0 && row < matrix.outputs(), "row {} of {}", row, matrix.outputs());
+  CHECK(static_cast<int64_t>(out.size()) == matrix.inputs(), "{} values for a row of {}", out.size(), matrix.inputs());
+  const int64_t inputs = matrix.inputs();
+  if (!matrix.is_quantised()) {
+    for (int64_t i = 0; i < inputs; ++i)
+      out[static_cast<size_t>(i)] = static_cast<float>(load_element(matrix.values, row * inputs + i));
+    return;
+  }
+  const DType dtype = matrix.dtype();
+  const int64_t columns = group_columns(dtype);
+  const std::byte* panel = matrix.values.data + static_cast<size_t>(row / kPanelRows) * matrix.values.rows(0, 1).bytes();
+  for (int64_t i = 0; i < inputs; ++i) {
+    BFloat16 scale;
+    std::memcpy(&scale, panel + i / columns * block_bytes(dtype) + row % kPanelRows * 2, sizeof scale);
+    out[static_cast<size_t>(i)] =
+        static_cast<float>(level(dtype, panel, row % kPanelRows, i)) * static_cast<float>(scale);
+  }
+}
+
+}  // namespace poro
