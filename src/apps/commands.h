@@ -6,4 +6,6 @@
 
 namespace poro {
 
+void add_sample(CLI::App& root);
+
 }  // namespace poro

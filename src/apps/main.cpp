@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   CLI::App root{"The Finnish/English chat models of Poro 2: use, make and judge them.", "poro"};
   root.set_version_flag("--version", "poro " + poro::version());
   root.require_subcommand(1);
+  poro::add_sample(root);
   try {
     root.parse(argc, argv);
     return std::fflush(stdout) == 0 ? 0 : complain("cannot write to standard output", kExitFailure);
