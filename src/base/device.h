@@ -21,7 +21,8 @@ struct Reference {};
 // The processor. One thread at a time drives it.
 class Cpu {
  public:
-  explicit Cpu(int threads) : isa(detect_isa()), pool(threads) {}
+  // `level` no higher than detect_isa().
+  explicit Cpu(int threads, Isa level = detect_isa()) : isa(level), pool(threads) {}
 
   // Scratch memory for one operation, 64-byte aligned; the content is lost at the next call. Grows to the largest request.
   std::byte* scratch(size_t bytes);

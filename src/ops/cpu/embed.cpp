@@ -1,0 +1,17 @@
+#include "ops/embed.h"
+
+#include "ops/cpu/kernels.h"
+
+namespace poro {
+
+void run(Cpu& cpu, const Embed& op) {
+  const int64_t width = op.table.dim(1);
+  const int32_t* ids = op.ids.as<int32_t>();
+  parallel_for(cpu.pool, op.ids.dim(0), 16, [&](Range tokens) {
+    for (int64_t t = tokens.begin; t < tokens.end; ++t)
+      kernels(cpu.isa).convert({.from = op.table.rows(ids[t], 1).data, .from_dtype = op.table.dtype,
+                                .to = op.y.as<float>() + t * width, .to_dtype = DType::kF32, .count = width});
+  });
+}
+
+}  // namespace poro

@@ -1,0 +1,18 @@
+#define PORO_ISA avx2
+#include "ops/cpu/dot_kernels.h"
+#include "ops/cpu/kernels.h"
+#include "ops/cpu/row_kernels.h"
+
+namespace poro {
+
+extern const Kernels kAvx2Kernels;
+constinit const Kernels kAvx2Kernels = {
+    .convert = avx2::convert,
+    .norm = avx2::norm,
+    .rope = avx2::rope,
+    .swiglu = avx2::swiglu,
+    .log_sum_exp = avx2::log_sum_exp,
+    .dot = avx2::dot,
+};
+
+}  // namespace poro

@@ -1,0 +1,18 @@
+#define PORO_ISA avx512
+#include "ops/cpu/dot_kernels.h"
+#include "ops/cpu/kernels.h"
+#include "ops/cpu/row_kernels.h"
+
+namespace poro {
+
+extern const Kernels kAvx512Kernels;
+constinit const Kernels kAvx512Kernels = {
+    .convert = avx512::convert,
+    .norm = avx512::norm,
+    .rope = avx512::rope,
+    .swiglu = avx512::swiglu,
+    .log_sum_exp = avx512::log_sum_exp,
+    .dot = avx512::dot,
+};
+
+}  // namespace poro

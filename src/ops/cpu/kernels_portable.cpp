@@ -1,0 +1,18 @@
+#define PORO_ISA portable
+#include "ops/cpu/dot_kernels.h"
+#include "ops/cpu/kernels.h"
+#include "ops/cpu/row_kernels.h"
+
+namespace poro {
+
+extern const Kernels kPortableKernels;
+constinit const Kernels kPortableKernels = {
+    .convert = portable::convert,
+    .norm = portable::norm,
+    .rope = portable::rope,
+    .swiglu = portable::swiglu,
+    .log_sum_exp = portable::log_sum_exp,
+    .dot = portable::dot,
+};
+
+}  // namespace poro

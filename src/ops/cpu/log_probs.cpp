@@ -1,0 +1,18 @@
+#include "ops/log_probs.h"
+
+#include "ops/cpu/kernels.h"
+
+namespace poro {
+
+void run(Cpu& cpu, const LogProbs& op) {
+  const int64_t vocab = op.logits.dim(1);
+  parallel_for(cpu.pool, op.logits.dim(0), 1, [&](Range tokens) {
+    for (int64_t t = tokens.begin; t < tokens.end; ++t) {
+      const float* logits = op.logits.as<float>() + t * vocab;
+      const double denominator = kernels(cpu.isa).log_sum_exp({.logits = logits, .count = vocab});
+      op.logp.as<float>()[t] = static_cast<float>(static_cast<double>(logits[op.targets.as<int32_t>()[t]]) - denominator);
+    }
+  });
+}
+
+}  // namespace poro
