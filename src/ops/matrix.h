@@ -16,7 +16,7 @@ struct Quantization {
 
 struct Matrix {
   Tensor values;  // (O, I); quantised: (panels, groups, bytes of a block) i8, the blocks of ops/quantize.h
-  std::optional<Quantization> quantization;
+  std::optional<Quantization> quantization = {};
 
   int64_t outputs() const { return quantization ? quantization->shape[0] : values.dim(0); }
   int64_t inputs() const { return quantization ? quantization->shape[1] : values.dim(1); }

@@ -98,7 +98,8 @@ Cache make_cache(const CachedCase& c) {
   std::vector<int32_t> starts{0}, lengths;
   for (const Sequence& s : c.sequences) starts.push_back(starts.back() + s.new_tokens), lengths.push_back(s.length);
   const Shape shape{num_pages, c.heads.keys, c.page_size, c.heads.dim};
-  Cache cache{Guarded(c.dtype, shape), Guarded(c.dtype, shape), ints(pages, {num_sequences, pages_each}), ints(starts), ints(lengths), tokens};
+  Cache cache{.keys = Guarded(c.dtype, shape), .values = Guarded(c.dtype, shape), .page_table = ints(pages, {num_sequences, pages_each}),
+              .row_starts = ints(starts), .lengths = ints(lengths), .tokens = tokens};
   std::mt19937_64 engine(6);
   std::normal_distribution<double> normal;
   for (size_t b = 0; b < c.sequences.size(); ++b)

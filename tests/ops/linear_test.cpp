@@ -40,7 +40,7 @@ Guarded product(Cpu& cpu, const Case& c, const Tensor& x, const Tensor& w, const
   Guarded y(DType::kF32, {c.tokens, c.outputs});
   if (c.residual == Residual::kInPlace) std::memcpy(y.tensor().data, residual.data, residual.bytes());
   const Tensor added = c.residual == Residual::kNone ? Tensor{} : c.residual == Residual::kApart ? residual : y.tensor();
-  run(cpu, Linear{.x = x, .w = {.values = w, .scales = {}}, .y = y, .residual = added});
+  run(cpu, Linear{.x = x, .w = {.values = w}, .y = y, .residual = added});
   return y;
 }
 
@@ -52,7 +52,7 @@ TEST(Linear, EqualsTheReference) {
     const Guarded residual = random_tensor(DType::kF32, {c.tokens, c.outputs}, 3);
     const Guarded expected(DType::kF64, {c.tokens, c.outputs});
     Reference reference;
-    run(reference, Linear{.x = x, .w = {.values = w, .scales = {}}, .y = expected,
+    run(reference, Linear{.x = x, .w = {.values = w}, .y = expected,
                           .residual = c.residual == Residual::kNone ? Tensor{} : residual.tensor()});
     on_every_cpu([&](Cpu& cpu) {
       const Guarded y = product(cpu, c, x, w, residual);

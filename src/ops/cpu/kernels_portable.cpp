@@ -1,3 +1,4 @@
+// The kernels at the level this file is named after.
 #define PORO_ISA portable
 #include "ops/cpu/dot_kernels.h"
 #include "ops/cpu/kernels.h"
