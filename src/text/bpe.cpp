@@ -1,0 +1,138 @@
+#include "text/bpe.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+namespace poro {
+namespace {
+
+// Up to here a scan over all pairs beats a heap.
+constexpr size_t kShortPiece = 64;
+
+}  // namespace
+
+Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, MissingBytes missing,
+         WholePieces whole_pieces)
+    : missing_(std::move(missing)), whole_pieces_(whole_pieces) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const char text = static_cast<char>(byte);
+    byte_ids_[byte] = vocabulary.find({&text, 1});
+    has_every_byte_ = has_every_byte_ && byte_ids_[byte] >= 0;
+  }
+  size_t num_slots = 16;
+  while (num_slots < merges.size() * 2) num_slots *= 2;
+  slots_.assign(num_slots, {kFreeSlot, {kNoRank, -1}});
+  mask_ = num_slots - 1;
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const uint64_t pair = pair_of(merges[rank].left, merges[rank].right);
+    size_t slot = mix64(pair, 0x9E3779B97F4A7C15) & mask_;
+    while (slots_[slot].pair != kFreeSlot && slots_[slot].pair != pair) slot = (slot + 1) & mask_;
+    slots_[slot] = {pair, {static_cast<uint32_t>(rank), merges[rank].result}};
+  }
+}
+
+void Bpe::encode(std::string_view piece, const Vocabulary& vocabulary, Scratch& scratch,
+                 std::vector<int32_t>& ids) const {
+  if (whole_pieces_ == WholePieces::kLookUp) {
+    if (const int32_t id = vocabulary.find(piece); id >= 0) return ids.push_back(id);
+  }
+  if (has_every_byte_ && piece.size() <= kShortPiece) {
+    std::array<int32_t, kShortPiece> symbols;
+    for (size_t i = 0; i < piece.size(); ++i) symbols[i] = byte_ids_[static_cast<unsigned char>(piece[i])];
+    return merge_short(symbols.data(), static_cast<int>(piece.size()), ids);
+  }
+  symbols_of(piece, scratch.symbols);
+  if (scratch.symbols.size() <= kShortPiece)
+    return merge_short(scratch.symbols.data(), static_cast<int>(scratch.symbols.size()), ids);
+  merge_long(scratch, ids);
+}
+
+void Bpe::symbols_of(std::string_view piece, std::vector<int32_t>& symbols) const {
+  symbols.clear();
+  symbols.reserve(piece.size());
+  bool is_unknown_pending = false;
+  for (const char c : piece) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte_ids_[byte] >= 0) {
+      if (is_unknown_pending) symbols.push_back(missing_.unknown_id);
+      is_unknown_pending = false;
+      symbols.push_back(byte_ids_[byte]);
+    } else if (!missing_.fallback[byte].empty()) {
+      // The reference leaves a pending unknown pending here, so it comes after the fallback tokens.
+      symbols.insert(symbols.end(), missing_.fallback[byte].begin(), missing_.fallback[byte].end());
+    } else if (missing_.unknown_id >= 0) {
+      if (is_unknown_pending && missing_.fuse == MissingBytes::Fuse::kNo)
+        symbols.push_back(missing_.unknown_id);
+      is_unknown_pending = true;
+    }
+  }
+  if (is_unknown_pending) symbols.push_back(missing_.unknown_id);
+}
+
+void Bpe::merge_short(int32_t* symbols, int count, std::vector<int32_t>& ids) const {
+  std::array<Target, kShortPiece> targets;  // targets[i]: what symbols[i] and symbols[i + 1] become.
+  for (int i = 0; i + 1 < count; ++i) targets[i] = find(symbols[i], symbols[i + 1]);
+  while (count > 1) {
+    int best = 0;
+    for (int i = 1; i + 1 < count; ++i)
+      if (targets[i].rank < targets[best].rank) best = i;
+    if (targets[best].rank == kNoRank) break;
+    symbols[best] = targets[best].result;
+    --count;
+    std::memmove(symbols + best + 1, symbols + best + 2,
+                 static_cast<size_t>(count - best - 1) * sizeof(int32_t));
+    std::copy(targets.begin() + best + 1, targets.begin() + count, targets.begin() + best);
+    if (best + 1 < count) targets[best] = find(symbols[best], symbols[best + 1]);
+    if (best > 0) targets[best - 1] = find(symbols[best - 1], symbols[best]);
+  }
+  ids.insert(ids.end(), symbols, symbols + count);
+}
+
+// A linked list of symbols and a heap of (rank, position); an entry whose pair has changed since is
+// recognised by its rank.
+void Bpe::merge_long(Scratch& scratch, std::vector<int32_t>& ids) const {
+  std::vector<int32_t>& symbols = scratch.symbols;
+  const auto count = static_cast<int32_t>(symbols.size());
+  scratch.previous.resize(symbols.size());
+  scratch.next.resize(symbols.size());
+  std::vector<uint64_t>& heap = scratch.heap;
+  heap.clear();
+  const auto entry = [](uint32_t rank, int32_t at) {
+    return static_cast<uint64_t>(rank) << 32 | static_cast<uint32_t>(at);
+  };
+  for (int32_t i = 0; i < count; ++i) {
+    scratch.previous[i] = i - 1;
+    scratch.next[i] = i + 1;
+    if (i + 1 == count) break;
+    if (const Target target = find(symbols[i], symbols[i + 1]); target.rank != kNoRank)
+      heap.push_back(entry(target.rank, i));
+  }
+  std::make_heap(heap.begin(), heap.end(), std::greater<>());
+  const auto push = [&](int32_t left, int32_t right) {
+    const Target target = find(symbols[left], symbols[right]);
+    if (target.rank == kNoRank) return;
+    heap.push_back(entry(target.rank, left));
+    std::push_heap(heap.begin(), heap.end(), std::greater<>());
+  };
+  constexpr int32_t kGone = -1;
+  while (!heap.empty()) {
+    const auto rank = static_cast<uint32_t>(heap.front() >> 32);
+    const auto at = static_cast<int32_t>(heap.front());
+    std::pop_heap(heap.begin(), heap.end(), std::greater<>());
+    heap.pop_back();
+    if (symbols[at] == kGone || scratch.next[at] == count) continue;
+    const int32_t right = scratch.next[at];
+    const Target target = find(symbols[at], symbols[right]);
+    if (target.rank != rank) continue;
+    symbols[at] = target.result;
+    symbols[right] = kGone;
+    scratch.next[at] = scratch.next[right];
+    if (scratch.next[at] < count) scratch.previous[scratch.next[at]] = at;
+    if (scratch.previous[at] >= 0) push(scratch.previous[at], at);
+    if (scratch.next[at] < count) push(at, scratch.next[at]);
+  }
+  for (int32_t i = 0; i < count; i = scratch.next[i]) ids.push_back(symbols[i]);
+}
+
+}  // namespace poro

@@ -1,0 +1,72 @@
+// The ids of short pieces seen before: a direct-mapped table, one per thread. One entry is one cache line.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "text/vocabulary.h"
+
+namespace poro {
+
+class PieceCache {
+ public:
+  static constexpr size_t kMaxBytes = 24;  // of a piece
+  static constexpr size_t kMaxIds = 8;
+
+  struct alignas(64) Entry {
+    uint64_t words[3] = {};
+    int32_t ids[kMaxIds] = {};
+    uint8_t num_bytes = 0;  // 0: empty
+    uint8_t num_ids = 0;
+  };
+  // A piece as three words; with its length they determine it.
+  struct Key {
+    uint64_t words[3];
+    uint8_t num_bytes;
+  };
+
+  // 1 <= piece.size() <= kMaxBytes. `readable`: how many bytes may be read from the piece's start.
+  static Key key_of(std::string_view piece, size_t readable) {
+    const char* at = piece.data();
+    const size_t size = piece.size();
+    Key key{{0, 0, 0}, static_cast<uint8_t>(size)};
+    if (size >= 8) {
+      std::memcpy(&key.words[0], at, 8);
+      std::memcpy(&key.words[1], at + size - 8, 8);
+      if (size > 16) std::memcpy(&key.words[2], at + 8, 8);
+    } else if (readable >= 8) {
+      std::memcpy(&key.words[0], at, 8);
+      key.words[0] &= (uint64_t{1} << (8 * size)) - 1;
+    } else {
+      std::memcpy(&key.words[0], at, size);
+    }
+    return key;
+  }
+
+  Entry& entry(const Key& key) {
+    const uint64_t hash =
+        mix64(key.words[0] ^ 0x9E3779B97F4A7C15, key.words[1] ^ 0xD6E8FEB86659FD93 ^ key.num_bytes) +
+        key.words[2] * 0xA24BAED4963EE407;
+    return entries_[(hash ^ hash >> 32) & (kNumEntries - 1)];
+  }
+  static bool holds(const Entry& entry, const Key& key) {
+    return entry.num_bytes == key.num_bytes && entry.words[0] == key.words[0] &&
+           entry.words[1] == key.words[1] && entry.words[2] == key.words[2];
+  }
+  static void put(Entry& entry, const Key& key, const int32_t* ids, size_t num_ids) {
+    std::memcpy(entry.words, key.words, sizeof key.words);
+    std::memcpy(entry.ids, ids, num_ids * sizeof *ids);
+    entry.num_bytes = key.num_bytes;
+    entry.num_ids = static_cast<uint8_t>(num_ids);
+  }
+  void clear() { entries_.assign(kNumEntries, Entry{}); }
+
+ private:
+  static constexpr size_t kNumEntries = 1 << 15;  // 2 MiB
+  std::vector<Entry> entries_ = std::vector<Entry>(kNumEntries);
+};
+
+}  // namespace poro
