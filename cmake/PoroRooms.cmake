@@ -5,16 +5,11 @@ set(PORO_ROOMS "")
 set(PORO_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(PORO_FLAGS_avx512 ${PORO_FLAGS_avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  list(APPEND PORO_FLAGS_avx512 -Wno-maybe-uninitialized)  # GCC 12's own headers of intrinsics trip it (PR 105593).
+  list(APPEND PORO_FLAGS_avx512 -Wno-maybe-uninitialized -Wno-uninitialized)  # GCC 12's own headers of intrinsics trip it (PR 105593).
 endif()
 set(PORO_FLAGS_vnni ${PORO_FLAGS_avx512} -mavx512vnni)
 set(PORO_FLAGS_bf16 ${PORO_FLAGS_avx512} -mavx512bf16)
 set(PORO_FLAGS_amx ${PORO_FLAGS_avx512} -mavx512vnni -mavx512bf16 -mamx-tile -mamx-bf16 -mamx-int8)
-if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  foreach(isa avx512 vnni bf16 amx)
-    list(APPEND PORO_FLAGS_${isa} -Wno-uninitialized -Wno-maybe-uninitialized)  # GCC 12's own AVX-512 header (PR 105593).
-  endforeach()
-endif()
 
 function(poro_room name)
   cmake_parse_arguments(ROOM "" "" "LIBRARIES;EXCLUDE" ${ARGN})

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -29,6 +30,7 @@ class Cpu {
 
   const Isa isa;
   ThreadPool pool;
+  std::optional<double> bf16_dot_gain;  // ops/cpu/peak.h, once measured.
 
  private:
   struct Free {

@@ -133,4 +133,23 @@ inline void dot(const DotArgs& args) {
   });
 }
 
+inline double fma_rounds(int64_t rounds) {
+  constexpr int kChains = 12;  // Hides the latency of two units of four cycles, and fits the registers of AVX2.
+  Vec sums[kChains] = {};
+  Vec a = {}, b = {};
+  for (int64_t round = 0; round < rounds; ++round) {
+#if defined(__x86_64__)
+    asm volatile("" : "+x"(a), "+x"(b));  // Not known to be zero.
+#else
+    asm volatile("" : "+w"(a), "+w"(b));
+#endif
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; ++i) sums[i] = fma(a, b, sums[i]);
+  }
+  float total = 0;
+  for (const Vec& chain : sums) total += sum(chain);
+  asm volatile("" : : "m"(total));
+  return static_cast<double>(rounds) * kChains * kLanes * 2;
+}
+
 }  // namespace poro::PORO_ISA

@@ -56,7 +56,7 @@ struct DotArgs {
   const float* residual;  // (T, O) or none; may be y
   int64_t tokens, inputs, outputs;
   int64_t first, last;
-  float* scratch;  // dot_scratch_floats, for this thread alone
+  float* scratch;  // kDotScratchFloats, for this thread alone
 };
 
 // Rows of weights widened to floats while all tokens pass by.
@@ -69,6 +69,8 @@ struct Kernels {
   void (*swiglu)(const SwiGluArgs& args);
   double (*log_sum_exp)(const LogSumExpArgs& args);
   void (*dot)(const DotArgs& args);
+  // Multiplies and adds in registers alone; returns the operations done.
+  double (*fma_rounds)(int64_t rounds);
 };
 
 // The kernels of the highest level that `isa` includes.

@@ -14,6 +14,7 @@ constinit const Kernels kAvx2Kernels = {
     .swiglu = avx2::swiglu,
     .log_sum_exp = avx2::log_sum_exp,
     .dot = avx2::dot,
+    .fma_rounds = avx2::fma_rounds,
 };
 
 }  // namespace poro

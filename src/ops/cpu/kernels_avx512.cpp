@@ -14,6 +14,7 @@ constinit const Kernels kAvx512Kernels = {
     .swiglu = avx512::swiglu,
     .log_sum_exp = avx512::log_sum_exp,
     .dot = avx512::dot,
+    .fma_rounds = avx512::fma_rounds,
 };
 
 }  // namespace poro

@@ -14,6 +14,7 @@ constinit const Kernels kPortableKernels = {
     .swiglu = portable::swiglu,
     .log_sum_exp = portable::log_sum_exp,
     .dot = portable::dot,
+    .fma_rounds = portable::fma_rounds,
 };
 
 }  // namespace poro
