@@ -87,8 +87,12 @@ void AtomicFile::write(const void* data, size_t bytes) {
   }
 }
 
-void AtomicFile::commit() {
+void AtomicFile::sync() {
   if (::fsync(fd_) != 0) fail("cannot write {}: {}", path_.string(), std::strerror(errno));
+}
+
+void AtomicFile::commit() {
+  sync();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0)
     fail("cannot rename {} to {}: {}", temporary_.string(), path_.string(), std::strerror(errno));
   ::close(std::exchange(fd_, -1));

@@ -25,6 +25,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(const void* data, size_t bytes);
+  // Everything written so far is on the disk; what can fail for want of space has not failed. `commit` does it too.
+  void sync();
   void commit();
 
  private:

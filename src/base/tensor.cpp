@@ -9,6 +9,14 @@ Shape::Shape(std::initializer_list<int64_t> dims) : rank_(static_cast<int>(dims.
   std::copy(dims.begin(), dims.end(), dims_.begin());
 }
 
+std::optional<Shape> Shape::from(std::span<const int64_t> dims) {
+  if (dims.size() > kMaxRank) return std::nullopt;
+  Shape shape;
+  shape.rank_ = static_cast<int>(dims.size());
+  std::ranges::copy(dims, shape.dims_.begin());
+  return shape;
+}
+
 int64_t Shape::elements() const {
   int64_t product = 1;
   for (int i = 0; i < rank_; ++i) product *= dims_[static_cast<size_t>(i)];

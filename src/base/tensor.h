@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "base/dtype.h"
@@ -19,6 +21,8 @@ class Shape {
 
   Shape() = default;
   Shape(std::initializer_list<int64_t> dims);
+  // Of sizes from outside; nothing when they are more than kMaxRank.
+  static std::optional<Shape> from(std::span<const int64_t> dims);
 
   int rank() const { return rank_; }
   int64_t operator[](int i) const {

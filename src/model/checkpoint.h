@@ -1,5 +1,6 @@
-// A Hugging Face model folder: config.json, one safetensors file or shards with an index, tokenizer files. Opened by mapping,
-// so that a warm model starts at once; every tensor is held against the weight table before anything runs.
+// A Hugging Face model folder: config.json, one safetensors file or shards with an index, tokenizer files.
+// Opened by mapping, so that a warm model starts at once; every tensor is held against the weight table
+// before anything runs.
 #pragma once
 
 #include <filesystem>
@@ -17,7 +18,8 @@ namespace poro {
 
 class Checkpoint {
  public:
-  // Throws Error: no weights, pickled weights only, a missing, unexpected, repeated or misshapen tensor, each by name.
+  // Throws Error: no weights, pickled weights only, a missing, unexpected, repeated or misshapen tensor, each
+  // by name.
   static Checkpoint open(const std::filesystem::path& folder);
 
   const LlamaConfig& config() const { return config_; }
@@ -34,11 +36,12 @@ class Checkpoint {
 };
 
 struct SaveOptions {
-  uint64_t max_shard_bytes = uint64_t{5} << 30;  // Larger models are split, with model.safetensors.index.json.
+  uint64_t max_shard_bytes = uint64_t{5}
+                             << 30;  // Larger models are split, with model.safetensors.index.json.
 };
 
 // Writes config.json and the weights so that a reader never sees half of them; the folder is made if needed.
-void save_checkpoint(const std::filesystem::path& folder, const LlamaConfig& config, std::span<const NamedTensor> tensors,
-                     const SaveOptions& options = {});
+void save_checkpoint(const std::filesystem::path& folder, const LlamaConfig& config,
+                     std::span<const NamedTensor> tensors, const SaveOptions& options = {});
 
 }  // namespace poro

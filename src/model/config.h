@@ -12,8 +12,9 @@
 
 namespace poro {
 
-// Llama 3.1's stretching of the rotary frequencies: wavelengths over original_max_positions / low_freq_factor turn `factor`
-// times slower, those under original_max_positions / high_freq_factor as before, those between in proportion.
+// Llama 3.1's stretching of the rotary frequencies: wavelengths over original_max_positions / low_freq_factor
+// turn `factor` times slower, those under original_max_positions / high_freq_factor as before, those between
+// in proportion.
 struct Llama3Rope {
   double factor = 8, low_freq_factor = 1, high_freq_factor = 4;
   int64_t original_max_positions = 8192;
@@ -30,15 +31,16 @@ struct LlamaConfig {
   int64_t max_positions = 0;      // The context: the most positions the model was made for.
   double norm_eps = 1e-5;
   double rope_theta = 10000;
-  std::optional<Llama3Rope> llama3_rope;
+  std::optional<Llama3Rope> llama3_rope{};
   double rope_linear_factor = 1;  // rope_type "linear": positions divided by this.
   bool has_tied_head = false;     // The head is the embedding table.
   DType dtype = DType::kBF16;     // As config.json says; the tensors of a checkpoint each have their own.
-  std::optional<int32_t> bos_id;
+  std::optional<int32_t> bos_id{};
   std::vector<int32_t> eos_ids;
 
-  // Reads and checks config.json (both spellings of the RoPE settings). `where` names the file in errors. Throws Error.
-  static LlamaConfig from_json(const nlohmann::ordered_json& json, const std::string& where);
+  // Reads and checks config.json (both spellings of the RoPE settings). `where` names the file in errors.
+  // Throws Error.
+  static LlamaConfig from_json(const nlohmann::json& json, const std::string& where);
   static LlamaConfig load(const std::filesystem::path& folder);
   // "poro2-8b", "poro2-70b", "1b", "tiny": the shapes for benchmarks. Throws Error that lists them.
   static LlamaConfig named_shape(const std::string& name);
@@ -56,6 +58,8 @@ struct GenerationConfig {
   std::optional<int64_t> top_k, max_new_tokens;
   std::vector<int32_t> eos_ids;
 
+  // Reads and checks generation_config.json. `where` names the file in errors. Throws Error.
+  static GenerationConfig from_json(const nlohmann::json& json, const std::string& where);
   // The file in the folder, or an empty one when it is missing. Throws Error on a broken file.
   static GenerationConfig load(const std::filesystem::path& folder);
 };

@@ -1,5 +1,6 @@
-// The one table of a Llama model's weights: what each tensor is called in a Hugging Face checkpoint, its shape, whether weight
-// decay applies. Loading, saving, memory plans, optimizers and sharding all read this table.
+// The one table of a Llama model's weights: what each tensor is called in a Hugging Face checkpoint, its
+// shape, whether weight decay applies. Loading, saving, memory plans, optimizers and sharding all read this
+// table.
 #pragma once
 
 #include <string>

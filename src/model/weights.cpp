@@ -1,0 +1,34 @@
+#include "model/weights.h"
+
+namespace poro {
+
+std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
+  const int64_t V = config.vocab_size, C = config.hidden_size, F = config.intermediate_size;
+  const int64_t query_width = config.num_heads * config.head_dim,
+                kv_width = config.num_kv_heads * config.head_dim;
+  std::vector<WeightSpec> table;
+  const auto matrix = [&](const std::string& name, int64_t outputs, int64_t inputs) {
+    table.push_back({.name = name + ".weight", .shape = {outputs, inputs}, .has_decay = true});
+  };
+  const auto norm = [&](const std::string& name) {
+    table.push_back({.name = name + ".weight", .shape = {C}, .has_decay = false});
+  };
+  matrix("model.embed_tokens", V, C);
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer);
+    norm(prefix + ".input_layernorm");
+    matrix(prefix + ".self_attn.q_proj", query_width, C);
+    matrix(prefix + ".self_attn.k_proj", kv_width, C);
+    matrix(prefix + ".self_attn.v_proj", kv_width, C);
+    matrix(prefix + ".self_attn.o_proj", C, query_width);
+    norm(prefix + ".post_attention_layernorm");
+    matrix(prefix + ".mlp.gate_proj", F, C);
+    matrix(prefix + ".mlp.up_proj", F, C);
+    matrix(prefix + ".mlp.down_proj", C, F);
+  }
+  norm("model.norm");
+  if (!config.has_tied_head) matrix("lm_head", V, C);
+  return table;
+}
+
+}  // namespace poro
