@@ -1,0 +1,60 @@
+#include "model/kv_cache.h"
+
+#include <algorithm>
+
+namespace poro {
+namespace {
+
+int64_t pages_per_sequence(const KvCacheOptions& options) {
+  return (options.max_positions + options.page_size - 1) / options.page_size;
+}
+
+Shape pool_shape(const LlamaConfig& config, const KvCacheOptions& options) {
+  return {options.max_sequences * pages_per_sequence(options), config.num_kv_heads, options.page_size, config.head_dim};
+}
+
+}  // namespace
+
+KvCache::KvCache(const LlamaConfig& config, const KvCacheOptions& options)
+    : options_(options),
+      arena_("key/value cache"),
+      pages_(static_cast<size_t>(options.max_sequences)),
+      lengths_(static_cast<size_t>(options.max_sequences), 0) {
+  const Shape shape = pool_shape(config, options);
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    keys_.push_back(arena_.tensor(options.dtype, shape));
+    values_.push_back(arena_.tensor(options.dtype, shape));
+  }
+  // Taken from the back, so that a lone sequence gets its pages in order.
+  for (int64_t page = shape[0] - 1; page >= 0; --page) free_pages_.push_back(static_cast<int32_t>(page));
+}
+
+size_t KvCache::bytes(const LlamaConfig& config, const KvCacheOptions& options) {
+  const Tensor pool{.data = nullptr, .dtype = options.dtype, .shape = pool_shape(config, options)};
+  return 2 * static_cast<size_t>(config.num_layers) * pool.bytes();
+}
+
+void KvCache::extend(int64_t sequence, int64_t count) {
+  int64_t& length = lengths_[static_cast<size_t>(sequence)];
+  CHECK(length + count <= options_.max_positions, "{} + {} positions in a cache of {}", length, count,
+        options_.max_positions);
+  length += count;
+  std::vector<int32_t>& pages = pages_[static_cast<size_t>(sequence)];
+  while (static_cast<int64_t>(pages.size()) * options_.page_size < length) {
+    pages.push_back(free_pages_.back());
+    free_pages_.pop_back();
+  }
+}
+
+void KvCache::truncate(int64_t sequence, int64_t length) {
+  CHECK(length >= 0 && length <= lengths_[static_cast<size_t>(sequence)], "truncate to {} of {}", length,
+        lengths_[static_cast<size_t>(sequence)]);
+  lengths_[static_cast<size_t>(sequence)] = length;
+  std::vector<int32_t>& pages = pages_[static_cast<size_t>(sequence)];
+  while ((static_cast<int64_t>(pages.size()) - 1) * options_.page_size >= length && !pages.empty()) {
+    free_pages_.push_back(pages.back());
+    pages.pop_back();
+  }
+}
+
+}  // namespace poro

@@ -1,0 +1,84 @@
+// The model against transformers: logits, log-probabilities and greedy text of tiny random models in float64.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "model/llama.h"
+
+namespace poro {
+namespace {
+
+struct Tolerance {
+  double absolute, relative;
+};
+// The reference computes in double as the goldens did, from the same f32 weights: only the order of sums differs.
+constexpr Tolerance kReferenceTolerance{1e-11, 1e-9};
+constexpr Tolerance kCpuTolerance{1e-5, 1e-4};
+
+const char* goldens_folder() { return std::getenv("PORO_GOLDENS"); }
+
+nlohmann::json goldens() {
+  return nlohmann::json::parse(read_file(std::filesystem::path(goldens_folder()) / "forward.json"));
+}
+
+void expect_close(const std::vector<double>& got, const std::vector<double>& want, Tolerance tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i)
+    ASSERT_NEAR(got[i], want[i], tolerance.absolute + tolerance.relative * std::fabs(want[i])) << "at " << i;
+}
+
+std::vector<double> row(const Tensor& tensor, int64_t t, int64_t count) {
+  std::vector<double> values;
+  for (int64_t i = 0; i < count; ++i) values.push_back(load_element(tensor, t * tensor.dim(1) + i));
+  return values;
+}
+
+void expect_greedy(Llama& model, const std::vector<int32_t>& prompt, const std::vector<int32_t>& want) {
+  KvCache cache = model.make_cache(1, static_cast<int64_t>(prompt.size() + want.size()));
+  std::vector<int32_t> input = prompt, got;
+  while (got.size() < want.size()) {
+    const SequenceTokens tokens{.sequence = 0, .ids = input};
+    const Tensor hidden = model.forward({&tokens, 1}, cache);
+    const Tensor logits = model.logits(hidden.rows(hidden.dim(0) - 1, 1));
+    const std::vector<double> values = row(logits, 0, logits.dim(1));
+    got.push_back(static_cast<int32_t>(std::max_element(values.begin(), values.end()) - values.begin()));
+    input = {got.back()};
+  }
+  EXPECT_EQ(got, want);
+}
+
+void check_goldens(Device& device, Tolerance tolerance) {
+  for (const nlohmann::json& golden : goldens()) {
+    SCOPED_TRACE(golden.at("model").get<std::string>());
+    const auto folder = std::filesystem::path(goldens_folder()) / "models" / golden.at("model").get<std::string>();
+    Llama model = Llama::load(device, folder, {.weights = {}, .cache_folder = {}});
+    const auto& inputs = golden.at("input_ids");
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const std::vector<int32_t> ids = inputs[i];
+      const Tensor hidden = model.forward_packed(ids, std::vector<int32_t>(ids.size(), 0));
+      const std::vector<int32_t> targets(ids.begin() + 1, ids.end());
+      expect_close(model.log_probs(hidden.rows(0, hidden.dim(0) - 1), targets), golden.at("token_logprobs")[i], tolerance);
+      const Tensor logits = model.logits(hidden);
+      const std::vector<double> last = golden.at("logits_last")[i];
+      expect_close(row(logits, logits.dim(0) - 1, static_cast<int64_t>(last.size())), last, tolerance);
+      expect_close(row(logits, 3, 16), golden.at("logits_first_16_of_position_3")[i], tolerance);
+    }
+    expect_greedy(model, golden.at("greedy_prompt"), golden.at("greedy_32"));
+  }
+}
+
+TEST(ForwardGoldens, Reference) {
+  if (goldens_folder() == nullptr) GTEST_SKIP() << "set PORO_GOLDENS to the folder with forward.json";
+  check_goldens(*Device::reference(), kReferenceTolerance);
+}
+
+TEST(ForwardGoldens, Cpu) {
+  if (goldens_folder() == nullptr) GTEST_SKIP() << "set PORO_GOLDENS to the folder with forward.json";
+  check_goldens(*Device::cpu(2), kCpuTolerance);
+}
+
+}  // namespace
+}  // namespace poro
