@@ -89,16 +89,13 @@ class WeightBuilder {
     if (dtype == DType::kI8 || dtype == DType::kI4) {
       const auto owner = std::make_shared<Arena>("weights");
       owners_.push_back(owner);
-      const QuantizedShape quantized = quantized_shape(dtype, source.tensor.dim(1));
-      const Matrix result{.values = owner->tensor(dtype, source.tensor.shape),
-                          .scales = owner->tensor(DType::kF32, {source.tensor.dim(0), source.tensor.dim(1) / quantized.group}),
-                          .group = quantized.group};
-      quantize(pool_, Matrix{.values = source.tensor, .scales = {}, .group = 0}, result);
+      const Matrix result = quantized_matrix(*owner, {.dtype = dtype, .shape = source.tensor.shape});
+      quantize(pool_, Matrix{.values = source.tensor, .quantization = {}}, result);
       return result;
     }
     if (source.tensor.dtype != dtype) source = converted(pool_, source.tensor, dtype);
     if (source.owner != nullptr) owners_.push_back(source.owner);
-    return {.values = source.tensor, .scales = {}, .group = 0};
+    return {.values = source.tensor, .quantization = {}};
   }
 
   Device& device_;
