@@ -1,6 +1,7 @@
 // The model against transformers: logits, log-probabilities and greedy text of tiny random models in float64.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -11,12 +12,11 @@
 namespace poro {
 namespace {
 
-struct Tolerance {
-  double absolute, relative;
-};
-// The reference computes in double as the goldens did, from the same f32 weights: only the order of sums differs.
-constexpr Tolerance kReferenceTolerance{1e-11, 1e-9};
-constexpr Tolerance kCpuTolerance{1e-5, 1e-4};
+// Relative to the length of the vector. The goldens are float64 but for transformers' RMSNorm, which computes in float32
+// whatever the model's type: that leaves 5e-8 to 1e-7 between them and arithmetic in double (tools/golden_forward.py measures
+// it, and makes goldens without it).
+constexpr double kReferenceTolerance = 2e-7;
+constexpr double kCpuTolerance = 1e-5;
 
 const char* goldens_folder() { return std::getenv("PORO_GOLDENS"); }
 
@@ -24,10 +24,14 @@ nlohmann::json goldens() {
   return nlohmann::json::parse(read_file(std::filesystem::path(goldens_folder()) / "forward.json"));
 }
 
-void expect_close(const std::vector<double>& got, const std::vector<double>& want, Tolerance tolerance) {
+void expect_close(const std::vector<double>& got, const std::vector<double>& want, double tolerance) {
   ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < want.size(); ++i)
-    ASSERT_NEAR(got[i], want[i], tolerance.absolute + tolerance.relative * std::fabs(want[i])) << "at " << i;
+  double difference = 0, length = 0;
+  for (size_t i = 0; i < want.size(); ++i) {
+    difference += (got[i] - want[i]) * (got[i] - want[i]);
+    length += want[i] * want[i];
+  }
+  EXPECT_LE(std::sqrt(difference), tolerance * std::sqrt(length));
 }
 
 std::vector<double> row(const Tensor& tensor, int64_t t, int64_t count) {
@@ -50,7 +54,7 @@ void expect_greedy(Llama& model, const std::vector<int32_t>& prompt, const std::
   EXPECT_EQ(got, want);
 }
 
-void check_goldens(Device& device, Tolerance tolerance) {
+void check_goldens(Device& device, double tolerance) {
   for (const nlohmann::json& golden : goldens()) {
     SCOPED_TRACE(golden.at("model").get<std::string>());
     const auto folder = std::filesystem::path(goldens_folder()) / "models" / golden.at("model").get<std::string>();
