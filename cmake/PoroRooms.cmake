@@ -20,6 +20,7 @@ function(poro_room name)
   if(PORO_CUDA)
     file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS src/${name}/*.cu)
     list(APPEND sources ${cuda_sources})
+    list(FILTER sources EXCLUDE REGEX "/nocuda/")  # What stands in for cuda/ where there is no CUDA.
   else()
     list(FILTER sources EXCLUDE REGEX "/cuda/")
   endif()
