@@ -42,13 +42,18 @@ function(poro_room name)
   set(PORO_ROOMS ${PORO_ROOMS} PARENT_SCOPE)
 endfunction()
 
-# One test program per file tests/<room>/<name>_test.cpp, so that a change links and runs only what it touches.
+# One test program per file tests/<room>/<name>_test.cpp, linked with its room and those before, so that a change builds and
+# runs only what it touches.
 function(poro_tests room)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${room}/*_test.cpp)
+  set(library poro_${room})
+  if(NOT TARGET ${library})
+    set(library poro_apps)
+  endif()
   foreach(source ${sources})
     get_filename_component(name ${source} NAME_WE)
     add_executable(${room}_${name} ${source})
-    target_link_libraries(${room}_${name} PRIVATE poro_apps GTest::gtest_main)
+    target_link_libraries(${room}_${name} PRIVATE ${library} GTest::gtest_main)
     add_test(NAME ${room}_${name} COMMAND ${room}_${name})
     set_tests_properties(${room}_${name} PROPERTIES LABELS ${room})
   endforeach()

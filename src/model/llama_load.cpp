@@ -49,11 +49,11 @@ void fill_random(ThreadPool& pool, const Tensor& target, uint64_t seed, uint64_t
   });
 }
 
-OwnedTensor random_weight(ThreadPool& pool, const WeightSpec& spec, uint64_t seed) {
+OwnedTensor random_weight(ThreadPool& pool, const WeightSpec& spec, uint64_t seed, uint64_t stream) {
   OwnedTensor result{.tensor = {}, .owner = std::make_shared<Arena>("weights")};
   result.tensor = result.owner->tensor(DType::kBF16, spec.shape);
   if (spec.has_decay) {
-    fill_random(pool, result.tensor, seed, std::hash<std::string>{}(spec.name));
+    fill_random(pool, result.tensor, seed, stream);
   } else {  // Norms scale by one.
     for (int64_t i = 0; i < result.tensor.elements(); ++i) store_element(result.tensor, i, 1.0);
   }
@@ -155,7 +155,8 @@ Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, ui
   Llama model(device, config);
   ThreadPool reference_pool(device.is_reference() ? 0 : 1);
   ThreadPool& pool = device.is_reference() ? reference_pool : device.cpu_backend().pool;
-  const WeightSource source = [&](const WeightSpec& spec) { return random_weight(pool, spec, seed); };
+  uint64_t stream = 0;
+  const WeightSource source = [&](const WeightSpec& spec) { return random_weight(pool, spec, seed, stream++); };
   WeightBuilder builder(device, pool, source, weights, model.storage_->owners);
   model.weights_ = build_weights(model.config_, builder);
   return model;

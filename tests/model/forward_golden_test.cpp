@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "model/llama.h"
+#include "tests/model/golden_model.h"
 
 namespace poro {
 namespace {
@@ -73,6 +74,23 @@ void check_goldens(Device& device, double tolerance) {
     expect_greedy(model, golden.at("greedy_prompt"), golden.at("greedy_32"));
   }
 }
+
+// Our own golden: transformers with its norms, rotary embedding and softmax in float64 (tools/golden_forward.py).
+void check_own_golden(Device& device, double tolerance) {
+  const nlohmann::json golden = nlohmann::json::parse(read_file(PORO_SOURCE_DIR "/tests/model/forward_golden.json"));
+  Llama model = golden_model(device);
+  const std::vector<int32_t> ids = golden.at("ids");
+  const Tensor hidden = model.forward_packed(ids, std::vector<int32_t>(ids.size(), 0));
+  const std::vector<int32_t> targets(ids.begin() + 1, ids.end());
+  expect_close(model.log_probs(hidden.rows(0, hidden.dim(0) - 1), targets), golden.at("token_logprobs"), tolerance);
+  const Tensor logits = model.logits(hidden.rows(hidden.dim(0) - 1, 1));
+  expect_close(row(logits, 0, logits.dim(1)), golden.at("logits_last"), tolerance);
+}
+
+// Both sides compute in double from the same weights; only the order of sums differs.
+TEST(ForwardGoldens, OwnOnReference) { check_own_golden(*Device::reference(), 1e-12); }
+// The weights are bf16; products of many rows round the activations to bf16 too, where the processor multiplies that.
+TEST(ForwardGoldens, OwnOnCpu) { check_own_golden(*Device::cpu(2), 1e-2); }
 
 TEST(ForwardGoldens, Reference) {
   if (goldens_folder() == nullptr) GTEST_SKIP() << "set PORO_GOLDENS to the folder with forward.json";
