@@ -27,13 +27,10 @@ int level(DType dtype, const std::byte* block, int64_t row, int64_t column) {
   const int64_t columns = group_columns(dtype);
   block += column / columns * block_bytes(dtype) + kScaleBytes;
   column %= columns;
-  const auto line = [&](int64_t half_bytes, int64_t quad) {
-    return static_cast<uint8_t>(block[row / 16 * half_bytes + quad * 64 + row % 16 * 4 + column % 4]);
-  };
-  if (dtype == DType::kI8) return static_cast<int8_t>(line(Int8Block::kHalfBytes, column / 4));
-  const bool is_low = column < columns / 2;
-  const uint8_t pair = line(Int4Block::kHalfBytes, column % (columns / 2) / 4);
-  return kInt4Levels[is_low ? pair & 15u : pair >> 4];
+  const auto byte = [&](int64_t slice) { return static_cast<uint8_t>(block[slice * kSliceBytes + row * 4 + column % 4]); };
+  if (dtype == DType::kI8) return static_cast<int8_t>(byte(column / 4));
+  const uint8_t pair = byte(column % (columns / 2) / 4);
+  return kInt4Levels[column < columns / 2 ? pair & 15u : pair >> 4];
 }
 
 }  // namespace

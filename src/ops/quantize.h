@@ -2,10 +2,10 @@
 // into blocks of 32 rows by one group, laid out for the dot products of four bytes that every processor of today has
 // (VNNI, AMX, maddubs): a product streams the blocks once, front to back, and uses each line as it was loaded.
 //
-// A block: 32 bf16 scales (64 bytes), then rows 0..15, then rows 16..31. Sixteen rows are lines of 64 bytes; line j holds
-// four columns of each row, byte 4 r + c belonging to row r, column 4 j + c. That is also a tile of AMX.
-//   int8  groups of 128; level = the signed byte, -127..127; 8.125 bits a weight.
-//   int4  groups of 64; level = kInt4Levels[code]; the low half of a byte belongs to column 4 j + c, the high half to
+// A block: 32 bf16 scales (64 bytes), then slices of 128 bytes. Slice j holds four columns of every row: byte 4 r + c belongs to
+// row r, column 4 j + c. Sixteen slices of sixteen rows are also a tile of AMX.
+//   int8  groups of 128 columns; level = the signed byte, -127..127; 8.125 bits a weight.
+//   int4  groups of 64 columns; level = kInt4Levels[code]; the low half of a byte belongs to column 4 j + c, the high half to
 //         column 32 + 4 j + c; 4.25 bits a weight.
 // Rows and columns that do not fill a block are padded with zeros.
 #pragma once
@@ -21,17 +21,18 @@ namespace poro {
 
 constexpr int64_t kPanelRows = 32;   // Rows of a block; a panel is the blocks of 32 rows.
 constexpr int64_t kScaleBytes = 64;  // Of a block: 32 bf16.
+constexpr int64_t kSliceBytes = 128;
 
 struct Int8Block {
   static constexpr int64_t kColumns = 128;
-  static constexpr int64_t kHalfBytes = 16 * kColumns;  // Of sixteen rows.
-  static constexpr int64_t kBytes = kScaleBytes + 2 * kHalfBytes;
+  static constexpr int64_t kSlices = kColumns / 4;
+  static constexpr int64_t kBytes = kScaleBytes + kSlices * kSliceBytes;
 };
 
 struct Int4Block {
   static constexpr int64_t kColumns = 64;
-  static constexpr int64_t kHalfBytes = 16 * kColumns / 2;
-  static constexpr int64_t kBytes = kScaleBytes + 2 * kHalfBytes;
+  static constexpr int64_t kSlices = kColumns / 8;
+  static constexpr int64_t kBytes = kScaleBytes + kSlices * kSliceBytes;
 };
 
 // The sixteen levels of int4: closer together where weights are dense. Lloyd's algorithm on groups of normal numbers, each with

@@ -21,27 +21,27 @@ void quantize_group(const float* x, int64_t count, const QuantizedTokens& to) {
   *to.biases = -128 * sum;
 }
 
-// One line of sixteen rows times four columns of a token.
-inline void multiply_line(const int8_t* line, const int8_t* x, int32_t* sums) {
-  for (int r = 0; r < 16; ++r)
-    for (int c = 0; c < 4; ++c) sums[r] += static_cast<int32_t>(line[4 * r + c]) * x[c];
+// A slice: 32 rows times four columns of a token.
+inline void multiply_slice(const int8_t* slice, const int8_t* x, int32_t* sums) {
+  for (int r = 0; r < kPanelRows; ++r)
+    for (int c = 0; c < 4; ++c) sums[r] += static_cast<int32_t>(slice[4 * r + c]) * x[c];
 }
 
-inline void multiply_half(const Int8Block&, const std::byte* half, const int8_t* x, int32_t* sums) {
-  for (int64_t j = 0; j < Int8Block::kColumns / 4; ++j)
-    multiply_line(reinterpret_cast<const int8_t*>(half) + j * 64, x + j * 4, sums);
+inline void multiply_slices(const Int8Block&, const std::byte* slices, const int8_t* x, int32_t* sums) {
+  for (int64_t j = 0; j < Int8Block::kSlices; ++j)
+    multiply_slice(reinterpret_cast<const int8_t*>(slices) + j * kSliceBytes, x + j * 4, sums);
 }
 
-inline void multiply_half(const Int4Block&, const std::byte* half, const int8_t* x, int32_t* sums) {
-  for (int64_t j = 0; j < Int4Block::kColumns / 8; ++j) {
-    int8_t low[64], high[64];
-    for (int64_t i = 0; i < 64; ++i) {
-      const uint8_t pair = static_cast<uint8_t>(half[j * 64 + i]);
+inline void multiply_slices(const Int4Block&, const std::byte* slices, const int8_t* x, int32_t* sums) {
+  for (int64_t j = 0; j < Int4Block::kSlices; ++j) {
+    int8_t low[kSliceBytes], high[kSliceBytes];
+    for (int64_t i = 0; i < kSliceBytes; ++i) {
+      const uint8_t pair = static_cast<uint8_t>(slices[j * kSliceBytes + i]);
       low[i] = kInt4Levels[pair & 15u];
       high[i] = kInt4Levels[pair >> 4];
     }
-    multiply_line(low, x + j * 4, sums);
-    multiply_line(high, x + Int4Block::kColumns / 2 + j * 4, sums);
+    multiply_slice(low, x + j * 4, sums);
+    multiply_slice(high, x + Int4Block::kColumns / 2 + j * 4, sums);
   }
 }
 
@@ -52,13 +52,11 @@ void multiply(const PanelProduct& task) {
     const BFloat16* scales = reinterpret_cast<const BFloat16*>(block);
     for (int64_t token = 0; token < task.num_tokens; ++token) {
       const QuantizedTokens x = task.x.at(group, token);
-      for (int64_t half = 0; half < 2; ++half) {
-        int32_t sums[16] = {};
-        multiply_half(Block{}, block + kScaleBytes + half * Block::kHalfBytes, x.values, sums);
-        float* y = task.y + token * kPanelRows + half * 16;
-        for (int r = 0; r < 16; ++r)
-          y[r] = std::fma(static_cast<float>(sums[r]), *x.scales * static_cast<float>(scales[half * 16 + r]), y[r]);
-      }
+      int32_t sums[kPanelRows] = {};
+      multiply_slices(Block{}, block + kScaleBytes, x.values, sums);
+      float* y = task.y + token * kPanelRows;
+      for (int r = 0; r < kPanelRows; ++r)
+        y[r] = std::fma(static_cast<float>(sums[r]), *x.scales * static_cast<float>(scales[r]), y[r]);
     }
   }
 }

@@ -135,6 +135,13 @@ inline void store_scale(std::byte* block, int64_t row, BFloat16 scale) {
   std::memcpy(block + row * 2, &scale, sizeof scale);
 }
 
+// Four bytes of the row into each slice of its block.
+template <int64_t kSlices>
+inline void store_slices(const void* bytes, std::byte* block, int64_t row) {
+  for (int64_t j = 0; j < kSlices; ++j)
+    std::memcpy(block + kScaleBytes + j * kSliceBytes + row * 4, static_cast<const std::byte*>(bytes) + j * 4, 4);
+}
+
 inline void quantize_group_int4(const float* w, std::byte* block, int64_t row) {
   constexpr int64_t kColumns = Int4Block::kColumns;
   const float largest = largest_magnitude<kColumns>(w);
@@ -149,8 +156,7 @@ inline void quantize_group_int4(const float* w, std::byte* block, int64_t row) {
   uint8_t packed[kColumns / 2];
   for (int64_t i = 0; i < kColumns / 2; ++i) packed[i] = static_cast<uint8_t>(codes[i] | codes[i + kColumns / 2] << 4);
   store_scale(block, row, scale);
-  std::byte* half = block + kScaleBytes + row / 16 * Int4Block::kHalfBytes + row % 16 * 4;
-  for (int64_t j = 0; j < kColumns / 8; ++j) std::memcpy(half + j * 64, packed + j * 4, 4);
+  store_slices<Int4Block::kSlices>(packed, block, row);
 }
 
 inline void quantize_group_int8(const float* w, std::byte* block, int64_t row) {
@@ -169,8 +175,7 @@ inline void quantize_group_int8(const float* w, std::byte* block, int64_t row) {
     for (int lane = 0; lane < kWidth; ++lane) levels[i + lane] = static_cast<int8_t>(level[lane]);
   }
   store_scale(block, row, scale);
-  std::byte* half = block + kScaleBytes + row / 16 * Int8Block::kHalfBytes + row % 16 * 4;
-  for (int64_t j = 0; j < kColumns / 4; ++j) std::memcpy(half + j * 64, levels + j * 4, 4);
+  store_slices<Int8Block::kSlices>(levels, block, row);
 }
 
 template <class Block, class QuantizeGroup>
