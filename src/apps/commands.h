@@ -8,5 +8,6 @@
 namespace poro {
 
 void add_sample(CLI::App& root);
+void add_template(CLI::App& root);
 
 }  // namespace poro

@@ -1,0 +1,85 @@
+// `poro template`: conversations to text and token ids, as the model's chat template writes them.
+#include <iostream>
+#include <optional>
+
+#include "apps/commands.h"
+#include "apps/jsonl.h"
+#include "apps/model_options.h"
+#include "base/error.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace poro {
+namespace {
+
+// The model's template is read when the first line asks for it: a line may bring its own.
+class TemplateCommand {
+ public:
+  explicit TemplateCommand(std::filesystem::path folder)
+      : folder_(std::move(folder)), tokenizer_(Tokenizer::load(folder_)) {}
+
+  Json answer(const Json& line) {
+    Fields fields(line);
+    const std::optional<std::string> source = fields.text("template");
+    const TemplateInput input = read_input(fields, source ? Messages::kOptional : Messages::kRequired);
+    const Rendered rendered =
+        source ? ChatTemplate(*source, ChatTemplate::token_variables(folder_)).render(input)
+               : model_template().render(input);
+    return {{"text", rendered.text}, {"ids", tokenizer_.encode(rendered.text)}};
+  }
+
+ private:
+  enum class Messages { kOptional, kRequired };
+
+  static TemplateInput read_input(Fields& fields, Messages need) {
+    TemplateInput input;
+    const Json* messages = fields.find("messages");
+    if (messages == nullptr && need == Messages::kRequired) fail("\"messages\" is missing");
+    input.messages = messages != nullptr ? *messages : Json::array();
+    if (!input.messages.is_array())
+      fail("\"messages\" is of type {}, not an array", input.messages.type_name());
+    if (const Json* tools = fields.find("tools")) input.tools = *tools;
+    if (const Json* documents = fields.find("documents")) input.documents = *documents;
+    input.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(false);
+    if (const Json* variables = fields.find("variables")) {
+      if (!variables->is_object()) fail("\"variables\" is of type {}, not an object", variables->type_name());
+      input.variables = *variables;
+    }
+    if (const auto date = fields.text("date_string")) input.variables["date_string"] = *date;
+    return input;
+  }
+
+  const ChatTemplate& model_template() {
+    if (!template_) template_.emplace(ChatTemplate::load(folder_));
+    return *template_;
+  }
+
+  std::filesystem::path folder_;
+  Tokenizer tokenizer_;
+  std::optional<ChatTemplate> template_;
+};
+
+}  // namespace
+
+void add_template(CLI::App& root) {
+  CLI::App* command =
+      root.add_subcommand("template", "Conversations to text and ids, by the model's chat template");
+  auto options = std::make_shared<ModelOptions>();
+  add_model_option(*command, *options);
+  command->footer(
+      "Lines in:  {\"messages\": [{\"role\": ..., \"content\": ...}, ...], \"tools\": [...], \"documents\": "
+      "[...],\n"
+      "            \"add_generation_prompt\": true, \"date_string\": ..., \"template\": ..., \"variables\": "
+      "{...}}\n"
+      "Lines out: {\"text\": ..., \"ids\": [...]}\n"
+      "\"template\" replaces the model's; \"variables\" are further template variables. Only \"messages\" is "
+      "needed.\n"
+      "Example: echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hei!\"}]}' | poro template --model "
+      "FOLDER");
+  command->callback([options] {
+    TemplateCommand run(model_folder(options->model));
+    answer_lines(std::cin, [&](const Json& line) { return run.answer(line); });
+  });
+}
+
+}  // namespace poro
