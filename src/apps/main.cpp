@@ -24,6 +24,7 @@ constexpr int kExitBadInput = 2;
 // In the order of `poro --help`.
 const std::vector<void (*)(CLI::App& root)> kCommands = {
     add_sample,
+    add_template,
 };
 
 int complain(const std::string& sentence, int exit_code) {
@@ -70,12 +71,6 @@ void parse_and_run(CLI::App& root, int argc, const char* const* argv) {
   const std::string first = argv[1];
   const bool is_command = !first.starts_with('-');
   if (is_command) check_command(root, first);
-int main(int argc, char** argv) {
-  CLI::App root{"The Finnish/English chat models of Poro 2: use, make and judge them.", "poro"};
-  root.set_version_flag("--version", "poro " + poro::version());
-  root.require_subcommand(1);
-  poro::add_sample(root);
-  poro::add_template(root);
   try {
     root.parse(argc, argv);
   } catch (const CLI::Success&) {  // --help and --version
