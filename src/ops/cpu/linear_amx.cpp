@@ -45,8 +45,10 @@ inline void transpose(__m512i (&rows)[16]) {
       quads[i + 2 * j + 1] = _mm512_unpackhi_epi64(pairs[i + j], pairs[i + j + 2]);
     }
   for (int j = 0; j < 4; ++j) {
-    const __m512i low0 = _mm512_shuffle_i32x4(quads[j], quads[j + 4], 0x88), low1 = _mm512_shuffle_i32x4(quads[j + 8], quads[j + 12], 0x88);
-    const __m512i high0 = _mm512_shuffle_i32x4(quads[j], quads[j + 4], 0xdd), high1 = _mm512_shuffle_i32x4(quads[j + 8], quads[j + 12], 0xdd);
+    const __m512i low0 = _mm512_shuffle_i32x4(quads[j], quads[j + 4], 0x88),
+                  low1 = _mm512_shuffle_i32x4(quads[j + 8], quads[j + 12], 0x88);
+    const __m512i high0 = _mm512_shuffle_i32x4(quads[j], quads[j + 4], 0xdd),
+                  high1 = _mm512_shuffle_i32x4(quads[j + 8], quads[j + 12], 0xdd);
     rows[j] = _mm512_shuffle_i32x4(low0, low1, 0x88);
     rows[j + 8] = _mm512_shuffle_i32x4(low0, low1, 0xdd);
     rows[j + 4] = _mm512_shuffle_i32x4(high0, high1, 0x88);
