@@ -75,4 +75,17 @@ Cost cost(const CacheWrite& op) {
   return {.flops = 0, .bytes = written + static_cast<double>(op.k.bytes() + op.v.bytes())};
 }
 
+void check(const PackedAttentionBackward& op) {
+  check(PackedAttention{.q = op.q, .k = op.k, .v = op.v, .starts = op.starts, .y = op.y, .lse = op.lse});
+  CHECK(op.lse, "the forward pass must keep lse");
+  CHECK(op.dy.shape == op.q.shape && op.dq.shape == op.q.shape, "dy {}, dq {}", op.dy.str(), op.dq.str());
+  CHECK(op.dk.shape == op.k.shape && op.dv.shape == op.k.shape, "dk {}, dv {}", op.dk.str(), op.dv.str());
+}
+
+Cost cost(const PackedAttentionBackward& op) {
+  // Five products of the forward pass's two: scores again, dp, dq, dk, dv.
+  const Cost forward = cost(PackedAttention{.q = op.q, .k = op.k, .v = op.v, .starts = op.starts, .y = op.y, .lse = op.lse});
+  return {.flops = 2.5 * forward.flops, .bytes = 2 * forward.bytes + static_cast<double>(op.dq.bytes())};
+}
+
 }  // namespace poro

@@ -16,6 +16,15 @@ struct PackedAttention {
 };
 PORO_OP(PackedAttention);
 
+// The gradients of PackedAttention, from its output and log denominators: with p the softmax and
+// ds = p (dy . v - dy . y), dq = ds k / sqrt(D), dk = ds^T q / sqrt(D), dv = p^T dy. Dao et al., FlashAttention, 2022.
+struct PackedAttentionBackward {
+  Tensor q, k, v, starts, y, lse;  // As in the forward pass
+  Tensor dy;                       // (T, H, D)
+  Tensor dq, dk, dv;               // (T, H, D), (T, K, D), (T, K, D)
+};
+PORO_OP(PackedAttentionBackward);
+
 // New tokens of B sequences against their cached keys and values. The new tokens' own are in the cache already.
 struct CachedAttention {
   Tensor q;           // (T, H, D): the new tokens of all sequences, one sequence after the other

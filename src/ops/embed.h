@@ -12,4 +12,12 @@ struct Embed {
 };
 PORO_OP(Embed);
 
+// dtable[ids[t]] += dy[t], in the order of t.
+struct EmbedBackward {
+  Tensor ids;     // (T) i32
+  Tensor dy;      // (T, C)
+  Tensor dtable;  // (V, C), added to
+};
+PORO_OP(EmbedBackward);
+
 }  // namespace poro

@@ -14,4 +14,20 @@ struct Linear {
 };
 PORO_OP(Linear);
 
+// dx = dy W (+ residual): the gradient of the input.
+struct LinearInputGradient {
+  Tensor dy;        // (T, O)
+  Matrix w;         // (O, I)
+  Tensor dx;        // (T, I)
+  Tensor residual;  // (T, I) or none; may be dx itself
+};
+PORO_OP(LinearInputGradient);
+
+// dw += dy^T x: the gradient of the weights, added to what is there.
+struct LinearWeightGradient {
+  Tensor dy, x;  // (T, O), (T, I)
+  Tensor dw;     // (O, I)
+};
+PORO_OP(LinearWeightGradient);
+
 }  // namespace poro

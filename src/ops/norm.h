@@ -14,4 +14,12 @@ struct RmsNorm {
 };
 PORO_OP(RmsNorm);
 
+// With n = x rstd and g = dy w: dx += rstd (g - n mean(g n)), dw += sum over rows of dy n.
+struct RmsNormBackward {
+  Tensor x, w, rstd;  // (T, C), (C), (T): as in the forward pass
+  Tensor dy;          // (T, C)
+  Tensor dx, dw;      // (T, C), (C): added to
+};
+PORO_OP(RmsNormBackward);
+
 }  // namespace poro

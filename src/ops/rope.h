@@ -6,10 +6,13 @@
 
 namespace poro {
 
+enum class Rotation { kForward, kBackward };  // The gradient turns the other way.
+
 struct Rope {
   Tensor x;            // (T, H, D), rotated in place
   Tensor positions;    // (T) i32
   Tensor frequencies;  // (D/2) f64, radians per position, llama3 scaling included
+  Rotation rotation = Rotation::kForward;
 };
 PORO_OP(Rope);
 

@@ -13,4 +13,13 @@ Cost cost(const SwiGlu& op) {
           .bytes = static_cast<double>(op.gate.bytes() + op.up.bytes() + op.y.bytes())};
 }
 
+void check(const SwiGluBackward& op) {
+  for (const Tensor* tensor : {&op.up, &op.dy, &op.dgate, &op.dup})
+    CHECK(tensor->shape == op.gate.shape, "{} beside gate {}", tensor->str(), op.gate.str());
+}
+
+Cost cost(const SwiGluBackward& op) {
+  return {.flops = 12.0 * static_cast<double>(op.gate.elements()), .bytes = 5.0 * static_cast<double>(op.gate.bytes())};
+}
+
 }  // namespace poro

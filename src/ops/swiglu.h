@@ -11,4 +11,11 @@ struct SwiGlu {
 };
 PORO_OP(SwiGlu);
 
+// With s = sigmoid(gate): dup = dy silu(gate), dgate = dy up s (1 + gate (1 - s)).
+struct SwiGluBackward {
+  Tensor gate, up, dy;  // (T, F)
+  Tensor dgate, dup;    // (T, F); may be gate and up
+};
+PORO_OP(SwiGluBackward);
+
 }  // namespace poro

@@ -94,4 +94,35 @@ void run(Reference&, const CacheWrite& op) {
   }
 }
 
+void run(Reference&, const PackedAttentionBackward& op) {
+  const int64_t num_heads = op.q.dim(1), num_kv_heads = op.k.dim(1), head_dim = op.q.dim(2), num_tokens = op.q.dim(0);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
+  std::vector<double> dq(static_cast<size_t>(op.dq.elements())), dk(static_cast<size_t>(op.dk.elements())), dv = dk;
+  for (int64_t t = 0; t < num_tokens; ++t) {
+    for (int64_t h = 0; h < num_heads; ++h) {
+      const int64_t q_at = (t * num_heads + h) * head_dim;
+      double delta = 0;  // dy . y: what the softmax's normalisation takes back.
+      for (int64_t d = 0; d < head_dim; ++d) delta += load_element(op.dy, q_at + d) * load_element(op.y, q_at + d);
+      const double lse = load_element(op.lse, t * num_heads + h);
+      for (int64_t s = op.starts.as<int32_t>()[t]; s <= t; ++s) {
+        const int64_t k_at = (s * num_kv_heads + h / (num_heads / num_kv_heads)) * head_dim;
+        double score = 0, dp = 0;
+        for (int64_t d = 0; d < head_dim; ++d) {
+          score += load_element(op.q, q_at + d) * load_element(op.k, k_at + d);
+          dp += load_element(op.dy, q_at + d) * load_element(op.v, k_at + d);
+        }
+        const double p = std::exp(score * scale - lse), ds = p * (dp - delta) * scale;
+        for (int64_t d = 0; d < head_dim; ++d) {
+          dq[static_cast<size_t>(q_at + d)] += ds * load_element(op.k, k_at + d);
+          dk[static_cast<size_t>(k_at + d)] += ds * load_element(op.q, q_at + d);
+          dv[static_cast<size_t>(k_at + d)] += p * load_element(op.dy, q_at + d);
+        }
+      }
+    }
+  }
+  for (size_t i = 0; i < dq.size(); ++i) store_element(op.dq, static_cast<int64_t>(i), dq[i]);
+  for (size_t i = 0; i < dk.size(); ++i) store_element(op.dk, static_cast<int64_t>(i), dk[i]);
+  for (size_t i = 0; i < dv.size(); ++i) store_element(op.dv, static_cast<int64_t>(i), dv[i]);
+}
+
 }  // namespace poro

@@ -27,4 +27,32 @@ void run(Reference&, const Linear& op) {
   }
 }
 
+void run(Reference&, const LinearInputGradient& op) {
+  const int64_t outputs = op.w.outputs(), inputs = op.w.inputs();
+  std::vector<double> w(static_cast<size_t>(outputs * inputs));
+  for (int64_t i = 0; i < outputs * inputs; ++i) w[static_cast<size_t>(i)] = load_element(op.w.values, i);
+  for (int64_t t = 0; t < op.dy.dim(0); ++t) {
+    std::vector<double> sums(static_cast<size_t>(inputs));
+    for (int64_t i = 0; op.residual && i < inputs; ++i) sums[static_cast<size_t>(i)] = load_element(op.residual, t * inputs + i);
+    for (int64_t o = 0; o < outputs; ++o) {
+      const double dy = load_element(op.dy, t * outputs + o);
+      for (int64_t i = 0; i < inputs; ++i) sums[static_cast<size_t>(i)] += dy * w[static_cast<size_t>(o * inputs + i)];
+    }
+    for (int64_t i = 0; i < inputs; ++i) store_element(op.dx, t * inputs + i, sums[static_cast<size_t>(i)]);
+  }
+}
+
+void run(Reference&, const LinearWeightGradient& op) {
+  const int64_t outputs = op.dw.dim(0), inputs = op.dw.dim(1);
+  for (int64_t o = 0; o < outputs; ++o) {
+    std::vector<double> sums(static_cast<size_t>(inputs));
+    for (int64_t i = 0; i < inputs; ++i) sums[static_cast<size_t>(i)] = load_element(op.dw, o * inputs + i);
+    for (int64_t t = 0; t < op.dy.dim(0); ++t) {
+      const double dy = load_element(op.dy, t * outputs + o);
+      for (int64_t i = 0; i < inputs; ++i) sums[static_cast<size_t>(i)] += dy * load_element(op.x, t * inputs + i);
+    }
+    for (int64_t i = 0; i < inputs; ++i) store_element(op.dw, o * inputs + i, sums[static_cast<size_t>(i)]);
+  }
+}
+
 }  // namespace poro

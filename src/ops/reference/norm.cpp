@@ -17,4 +17,21 @@ void run(Reference&, const RmsNorm& op) {
   }
 }
 
+void run(Reference&, const RmsNormBackward& op) {
+  const int64_t width = op.x.dim(1);
+  for (int64_t t = 0; t < op.x.dim(0); ++t) {
+    const double rstd = load_element(op.rstd, t);
+    double mean = 0;
+    for (int64_t c = 0; c < width; ++c)
+      mean += load_element(op.dy, t * width + c) * load_element(op.w, c) * load_element(op.x, t * width + c) * rstd;
+    mean /= static_cast<double>(width);
+    for (int64_t c = 0; c < width; ++c) {
+      const double normed = load_element(op.x, t * width + c) * rstd, dy = load_element(op.dy, t * width + c);
+      const double dx = rstd * (dy * load_element(op.w, c) - normed * mean);
+      store_element(op.dx, t * width + c, load_element(op.dx, t * width + c) + dx);
+      store_element(op.dw, c, load_element(op.dw, c) + dy * normed);
+    }
+  }
+}
+
 }  // namespace poro

@@ -1,0 +1,17 @@
+#include "ops/adamw.h"
+
+namespace poro {
+
+void check(const AdamW& op) {
+  const int64_t count = op.weights.elements();
+  for (const Tensor* tensor : {&op.gradient, &op.first, &op.second})
+    CHECK(tensor->elements() == count, "{} beside weights {}", tensor->str(), op.weights.str());
+  CHECK(op.step >= 1, "step {}", op.step);
+}
+
+Cost cost(const AdamW& op) {
+  return {.flops = 15.0 * static_cast<double>(op.weights.elements()),
+          .bytes = static_cast<double>(2 * op.weights.bytes() + op.gradient.bytes() + 2 * op.first.bytes() + 2 * op.second.bytes())};
+}
+
+}  // namespace poro

@@ -1,0 +1,31 @@
+// The head and the loss in one, in chunks of rows, so that logits (T, V) are never stored. A loss that depends on the logits
+// through the targets' log-probabilities alone has dL/dlogits[t] = coefficient[t] (softmax - onehot), with
+// coefficient[t] = -dL/dlogp[t]; so one backward op serves pretraining, masked SFT, DPO and its relatives.
+#pragma once
+
+#include "ops/matrix.h"
+#include "ops/op.h"
+
+namespace poro {
+
+// logp[t] = log softmax(head hidden[t])[targets[t]].
+struct TargetLogProbs {
+  Tensor hidden;   // (T, C)
+  Matrix head;     // (V, C)
+  Tensor targets;  // (T) i32
+  Tensor logp;     // (T)
+};
+PORO_OP(TargetLogProbs);
+
+struct CrossEntropyBackward {
+  Tensor hidden;        // (T, C)
+  Matrix head;          // (V, C)
+  Tensor targets;       // (T) i32
+  Tensor coefficients;  // (T) f64; rows with zero cost nothing
+  Tensor dhidden;       // (T, C)
+  Tensor dhead;         // (V, C), added to
+  Tensor logp;          // (T) or none: the log-probabilities too, for losses whose coefficients do not need them
+};
+PORO_OP(CrossEntropyBackward);
+
+}  // namespace poro
