@@ -41,9 +41,9 @@ Values random_values(int64_t count, Random& random) {
 
 struct GradientCase {
   std::vector<int64_t> input_sizes;
-  std::function<Values(Device&, const Tensors& inputs)> forward;
+  std::function<Values(Reference&, const Tensors& inputs)> forward;
   // Gradients of all inputs, given the gradient of the output.
-  std::function<Tensors(Device&, const Tensors& inputs, const Values& output, const Values& output_gradient)> backward;
+  std::function<Tensors(Reference&, const Tensors& inputs, const Values& output, const Values& output_gradient)> backward;
 };
 
 void check_gradients(const GradientCase& gradient_case) {
