@@ -6,29 +6,58 @@
 
 namespace poro {
 
-Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens_)
-    : max_tokens(max_tokens_), vocab_size_(config.vocab_size), dtype_(dtype) {
+BlockTensors BlockTensors::rows(int64_t count) const {
+  BlockTensors result = *this;
+  for (Tensor* tensor : {&result.x, &result.normed, &result.attention_rstd, &result.q, &result.k, &result.v, &result.attended,
+                         &result.lse, &result.middle, &result.ffn_normed, &result.ffn_rstd, &result.gate, &result.up,
+                         &result.gated, &result.out})
+    if (*tensor) *tensor = tensor->rows(0, count);
+  return result;
+}
+
+Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens_, Purpose purpose_)
+    : purpose(purpose_), max_tokens(max_tokens_), vocab_size_(config.vocab_size), dtype_(dtype) {
+  const bool is_training = purpose == Purpose::kTraining;
   const int64_t query_width = config.num_heads * config.head_dim, key_width = config.num_kv_heads * config.head_dim;
-  ids = arena_.tensor(DType::kI32, {max_tokens});
-  positions = arena_.tensor(DType::kI32, {max_tokens});
-  x = arena_.tensor(dtype, {max_tokens, config.hidden_size});
-  normed = arena_.tensor(dtype, {max_tokens, config.hidden_size});
-  attended = arena_.tensor(dtype, {max_tokens, query_width});
-  q = arena_.tensor(dtype, {max_tokens, query_width});
-  k = arena_.tensor(dtype, {max_tokens, key_width});
-  v = arena_.tensor(dtype, {max_tokens, key_width});
-  gate = arena_.tensor(dtype, {max_tokens, config.intermediate_size});
-  up = arena_.tensor(dtype, {max_tokens, config.intermediate_size});
+  const auto matrix = [&](int64_t width) { return arena_.tensor(dtype, {max_tokens, width}); };
+  const auto column = [&] { return is_training ? arena_.tensor(dtype, {max_tokens}) : Tensor{}; };
   const std::vector<double> radians = config.rope_frequencies();
   frequencies = arena_.tensor(DType::kF64, {static_cast<int64_t>(radians.size())});
   std::memcpy(frequencies.data, radians.data(), frequencies.bytes());
+  for (Tensor* integers : {&ids, &positions, &starts}) *integers = arena_.tensor(DType::kI32, {max_tokens});
+
+  Tensor x = matrix(config.hidden_size);
+  for (int64_t layer = 0; layer < (is_training ? config.num_layers : 1); ++layer) {
+    BlockTensors block;
+    block.x = x;
+    block.normed = matrix(config.hidden_size);
+    block.q = matrix(query_width);
+    block.k = matrix(key_width);
+    block.v = matrix(key_width);
+    block.attended = matrix(query_width);
+    block.gate = matrix(config.intermediate_size);
+    block.up = matrix(config.intermediate_size);
+    block.attention_rstd = column();
+    block.ffn_rstd = column();
+    if (is_training) block.lse = matrix(config.num_heads);
+    block.middle = is_training ? matrix(config.hidden_size) : x;
+    block.ffn_normed = is_training ? matrix(config.hidden_size) : block.normed;
+    block.gated = is_training ? matrix(config.intermediate_size) : block.gate;
+    block.out = x = is_training ? matrix(config.hidden_size) : x;
+    whole_blocks_.push_back(block);
+  }
+  whole_final_normed_ = is_training ? matrix(config.hidden_size) : whole_blocks_[0].normed;
+  whole_final_rstd_ = column();
 }
 
 void Llama::Activations::resize(int64_t count) {
   CHECK(count > 0 && count <= max_tokens, "{} tokens of {}", count, max_tokens);
   num_tokens = count;
-  for (Tensor* tensor : {&ids, &positions, &x, &normed, &attended, &q, &k, &v, &gate, &up})
-    tensor->shape = tensor->shape.with_first(count);
+  for (Tensor* integers : {&ids, &positions, &starts}) integers->shape = Shape{count};
+  blocks.clear();
+  for (const BlockTensors& block : whole_blocks_) blocks.push_back(block.rows(count));
+  final_normed = whole_final_normed_.rows(0, count);
+  if (whole_final_rstd_) final_rstd = whole_final_rstd_.rows(0, count);
 }
 
 Tensor Llama::Activations::logits(int64_t rows) {
@@ -39,15 +68,16 @@ Tensor Llama::Activations::logits(int64_t rows) {
   return logits_.rows(0, rows);
 }
 
-Llama::Activations& Llama::prepare(std::span<const int32_t> ids, std::span<const int32_t> positions) {
+Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Purpose purpose,
+                                   std::span<const int32_t> ids, std::span<const int32_t> positions) {
   const int64_t count = static_cast<int64_t>(ids.size());
-  if (activations_ == nullptr || count > activations_->max_tokens)
-    activations_ = std::make_unique<Activations>(config_, device_->activation_dtype(), count);
-  activations_->resize(count);
+  if (activations == nullptr || count > activations->max_tokens)
+    activations = std::make_unique<Activations>(config_, device_->activation_dtype(), count, purpose);
+  activations->resize(count);
   for (const int32_t id : ids) CHECK(id >= 0 && id < config_.vocab_size, "id {} of {}", id, config_.vocab_size);
-  std::memcpy(activations_->ids.data, ids.data(), ids.size_bytes());
-  std::memcpy(activations_->positions.data, positions.data(), positions.size_bytes());
-  return *activations_;
+  std::memcpy(activations->ids.data, ids.data(), ids.size_bytes());
+  std::memcpy(activations->positions.data, positions.data(), positions.size_bytes());
+  return *activations;
 }
 
 size_t Llama::bytes_per_token() const {

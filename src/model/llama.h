@@ -27,6 +27,8 @@ struct LoadOptions {
   std::filesystem::path cache_folder;  // Where quantised weights are kept for the next start; empty: nowhere.
 };
 
+enum class Purpose;
+
 class Llama {
  public:
   // The most new tokens of one forward call; longer prompts go through in chunks.
@@ -54,6 +56,13 @@ class Llama {
   Tensor forward(std::span<const SequenceTokens> batch, KvCache& cache);
   // The same over packed rows without a cache; `starts[t]` is where the document of token t begins.
   Tensor forward_packed(std::span<const int32_t> ids, std::span<const int32_t> starts);
+  // The same, keeping what backward() needs.
+  Tensor forward_training(std::span<const int32_t> ids, std::span<const int32_t> starts);
+  // Adds to `gradients` those of the loss whose derivative by the log-probability of targets[t] is -coefficients[t], at the
+  // tokens of the last forward_training(). Rows with coefficient zero need no target.
+  void backward(std::span<const int32_t> targets, std::span<const double> coefficients, LlamaGradients& gradients);
+  // Log-probabilities of the targets at the tokens of the last forward_training().
+  std::vector<double> training_log_probs(std::span<const int32_t> targets);
   // The head: logits (T, V) after hidden states (T, C).
   Tensor logits(const Tensor& hidden);
 
@@ -65,7 +74,10 @@ class Llama {
   struct Activations;  // Memory of one forward call.
 
   Llama(Device& device, LlamaConfig config);
-  Activations& prepare(std::span<const int32_t> ids, std::span<const int32_t> positions);
+  Activations& prepare(std::unique_ptr<Activations>& activations, Purpose purpose, std::span<const int32_t> ids,
+                       std::span<const int32_t> positions);
+  Tensor forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose, std::span<const int32_t> ids,
+                             std::span<const int32_t> starts);
   template <class Attend>
   Tensor forward_blocks(Activations& a, const Attend& attend);
 
@@ -73,7 +85,7 @@ class Llama {
   LlamaConfig config_;
   LlamaWeights weights_;
   std::unique_ptr<Storage> storage_;
-  std::unique_ptr<Activations> activations_;
+  std::unique_ptr<Activations> activations_, training_;
 };
 
 }  // namespace poro

@@ -15,25 +15,47 @@ inline Tensor view(std::span<const int32_t> values) {
           .shape = {static_cast<int64_t>(values.size())}};
 }
 
+// What one block reads and writes. In generation all blocks share one set, and x, middle and out are one tensor; training
+// keeps a set per block for the way back.
+struct BlockTensors {
+  Tensor x;                            // (T, C): into the block
+  Tensor normed, attention_rstd;       // (T, C), (T) or none
+  Tensor q, k, v;                      // (T, H*D), (T, K*D), (T, K*D)
+  Tensor attended, lse;                // (T, H*D), (T, H) or none
+  Tensor middle;                       // (T, C): after attention
+  Tensor ffn_normed, ffn_rstd;         // (T, C), (T) or none
+  Tensor gate, up, gated;              // (T, F); gated may be gate
+  Tensor out;                          // (T, C)
+
+  // The first `count` rows of each.
+  BlockTensors rows(int64_t count) const;
+};
+
+enum class Purpose { kGeneration, kTraining };
+
 struct Llama::Activations {
-  Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens);
+  Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens, Purpose purpose);
 
   // Sets every view below to its first `count` rows.
   void resize(int64_t count);
   // (T, V), for up to as many rows as ever asked.
   Tensor logits(int64_t rows);
 
+  Purpose purpose;
   int64_t max_tokens, num_tokens = 0;
-  Tensor ids, positions;              // (T) i32
-  Tensor frequencies;                 // (D/2) f64
-  Tensor x, normed, attended;         // (T, C), (T, C), (T, H*D)
-  Tensor q, k, v;                     // (T, H*D), (T, K*D), (T, K*D)
-  Tensor gate, up;                    // (T, F)
+  Tensor ids, positions, starts;     // (T) i32; starts in training only
+  Tensor frequencies;                // (D/2) f64
+  std::vector<BlockTensors> blocks;  // One, or one per layer
+  Tensor final_normed, final_rstd;   // (T, C), (T) or none
+
+  const BlockTensors& block(int64_t layer) const { return blocks[purpose == Purpose::kTraining ? static_cast<size_t>(layer) : 0]; }
 
  private:
   int64_t vocab_size_;
   DType dtype_;
   Arena arena_{"activations"};
+  std::vector<BlockTensors> whole_blocks_;
+  Tensor whole_final_normed_, whole_final_rstd_;
   std::unique_ptr<Arena> logits_arena_;
   Tensor logits_;
 };

@@ -11,7 +11,7 @@
 
 namespace poro {
 
-// Embeds the ids and takes them through every block; `attend(layer)` fills a.attended from a.q, a.k and a.v.
+// Embeds the ids and takes them through every block; `attend(layer, block, heads)` fills block.attended from q, k and v.
 template <class Attend>
 Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
   Device& device = *device_;
@@ -19,28 +19,30 @@ Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
   const Shape query_heads = {a.num_tokens, config_.num_heads, config_.head_dim};
   const Shape key_heads = {a.num_tokens, config_.num_kv_heads, config_.head_dim};
 
-  run(device, Embed{.ids = a.ids, .table = weights_.embedding, .y = a.x});
+  run(device, Embed{.ids = a.ids, .table = weights_.embedding, .y = a.block(0).x});
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+    const BlockTensors& b = a.block(layer);
+    const Tensor q = b.q.reshaped(query_heads), k = b.k.reshaped(key_heads), v = b.v.reshaped(key_heads);
 
-    run(device, RmsNorm{.x = a.x, .w = w.attention_norm, .y = a.normed, .rstd = {}, .eps = eps});
-    run(device, Linear{.x = a.normed, .w = w.q, .y = a.q, .residual = {}});
-    run(device, Linear{.x = a.normed, .w = w.k, .y = a.k, .residual = {}});
-    run(device, Linear{.x = a.normed, .w = w.v, .y = a.v, .residual = {}});
-    run(device, Rope{.x = a.q.reshaped(query_heads), .positions = a.positions, .frequencies = a.frequencies});
-    run(device, Rope{.x = a.k.reshaped(key_heads), .positions = a.positions, .frequencies = a.frequencies});
-    attend(layer, a.q.reshaped(query_heads), a.k.reshaped(key_heads), a.v.reshaped(key_heads),
-           a.attended.reshaped(query_heads));
-    run(device, Linear{.x = a.attended, .w = w.o, .y = a.x, .residual = a.x});
+    run(device, RmsNorm{.x = b.x, .w = w.attention_norm, .y = b.normed, .rstd = b.attention_rstd, .eps = eps});
+    run(device, Linear{.x = b.normed, .w = w.q, .y = b.q, .residual = {}});
+    run(device, Linear{.x = b.normed, .w = w.k, .y = b.k, .residual = {}});
+    run(device, Linear{.x = b.normed, .w = w.v, .y = b.v, .residual = {}});
+    run(device, Rope{.x = q, .positions = a.positions, .frequencies = a.frequencies});
+    run(device, Rope{.x = k, .positions = a.positions, .frequencies = a.frequencies});
+    attend(layer, q, k, v, b.attended.reshaped(query_heads), b.lse);
+    run(device, Linear{.x = b.attended, .w = w.o, .y = b.middle, .residual = b.x});
 
-    run(device, RmsNorm{.x = a.x, .w = w.ffn_norm, .y = a.normed, .rstd = {}, .eps = eps});
-    run(device, Linear{.x = a.normed, .w = w.gate, .y = a.gate, .residual = {}});
-    run(device, Linear{.x = a.normed, .w = w.up, .y = a.up, .residual = {}});
-    run(device, SwiGlu{.gate = a.gate, .up = a.up, .y = a.gate});
-    run(device, Linear{.x = a.gate, .w = w.down, .y = a.x, .residual = a.x});
+    run(device, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = b.ffn_normed, .rstd = b.ffn_rstd, .eps = eps});
+    run(device, Linear{.x = b.ffn_normed, .w = w.gate, .y = b.gate, .residual = {}});
+    run(device, Linear{.x = b.ffn_normed, .w = w.up, .y = b.up, .residual = {}});
+    run(device, SwiGlu{.gate = b.gate, .up = b.up, .y = b.gated});
+    run(device, Linear{.x = b.gated, .w = w.down, .y = b.out, .residual = b.middle});
   }
-  run(device, RmsNorm{.x = a.x, .w = weights_.final_norm, .y = a.normed, .rstd = {}, .eps = eps});
-  return a.normed;
+  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .y = a.final_normed,
+                      .rstd = a.final_rstd, .eps = eps});
+  return a.final_normed;
 }
 
 Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
@@ -66,11 +68,11 @@ Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
     row.resize(max_pages, 0);
     page_table.insert(page_table.end(), row.begin(), row.end());
   }
-  Activations& a = prepare(ids, positions);
+  Activations& a = prepare(activations_, Purpose::kGeneration, ids, positions);
   const int64_t num_sequences = static_cast<int64_t>(batch.size());
   const Tensor slots_view = view(slots), starts_view = view(row_starts), lengths_view = view(lengths);
   const Tensor table_view = view(page_table).reshaped({num_sequences, static_cast<int64_t>(max_pages)});
-  return forward_blocks(a, [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y) {
+  return forward_blocks(a, [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor&) {
     const Tensor &keys = cache.keys(layer), &values = cache.values(layer);
     run(*device_, CacheWrite{.k = k, .v = v, .slots = slots_view, .keys = keys, .values = values});
     run(*device_, CachedAttention{.q = q, .keys = keys, .values = values, .page_table = table_view,
@@ -79,14 +81,24 @@ Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
 }
 
 Tensor Llama::forward_packed(std::span<const int32_t> ids, std::span<const int32_t> starts) {
+  return forward_packed_into(activations_, Purpose::kGeneration, ids, starts);
+}
+
+Tensor Llama::forward_training(std::span<const int32_t> ids, std::span<const int32_t> starts) {
+  return forward_packed_into(training_, Purpose::kTraining, ids, starts);
+}
+
+Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose, std::span<const int32_t> ids,
+                                  std::span<const int32_t> starts) {
   CHECK(ids.size() == starts.size(), "{} ids, {} starts", ids.size(), starts.size());
   std::vector<int32_t> positions(ids.size());
   for (size_t t = 0; t < ids.size(); ++t) positions[t] = static_cast<int32_t>(t) - starts[t];
-  Activations& a = prepare(ids, positions);
-  const Tensor starts_view = view(starts);
-  return forward_blocks(a, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y) {
-    run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = starts_view, .y = y, .lse = {}});
-  });
+  Activations& a = prepare(activations, purpose, ids, positions);
+  std::memcpy(a.starts.data, starts.data(), starts.size_bytes());
+  return forward_blocks(
+      a, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
+        run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse});
+      });
 }
 
 Tensor Llama::logits(const Tensor& hidden) {

@@ -1,5 +1,7 @@
 #include "model/weights.h"
 
+#include <cstring>
+
 namespace poro {
 
 std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
@@ -29,6 +31,22 @@ std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
   norm("model.norm");
   if (!config.has_tied_head) matrix("lm_head", V, C);
   return table;
+}
+
+LlamaGradients::LlamaGradients(const LlamaConfig& config, DType dtype) {
+  for (const WeightSpec& spec : weight_table(config)) tensors.push_back(arena_.tensor(dtype, spec.shape));
+  auto next = tensors.begin();
+  embedding = *next++;
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    Layer& g = layers.emplace_back();
+    for (Tensor* tensor : {&g.attention_norm, &g.q, &g.k, &g.v, &g.o, &g.ffn_norm, &g.gate, &g.up, &g.down}) *tensor = *next++;
+  }
+  final_norm = *next++;
+  head = config.has_tied_head ? embedding : *next++;
+}
+
+void LlamaGradients::zero() {
+  for (const Tensor& tensor : tensors) std::memset(tensor.data, 0, tensor.bytes());
 }
 
 }  // namespace poro

@@ -35,4 +35,21 @@ struct LlamaWeights {
   Matrix head;        // (V, C)
 };
 
+// Gradients of the weights, in the order of the weight table, all of one type.
+struct LlamaGradients {
+  struct Layer {
+    Tensor attention_norm, q, k, v, o, ffn_norm, gate, up, down;
+  };
+  explicit LlamaGradients(const LlamaConfig& config, DType dtype);
+  void zero();
+
+  std::vector<Tensor> tensors;
+  Tensor embedding, final_norm;
+  Tensor head;  // The embedding's when tied.
+  std::vector<Layer> layers;
+
+ private:
+  Arena arena_{"gradients"};
+};
+
 }  // namespace poro

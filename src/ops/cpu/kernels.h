@@ -33,6 +33,7 @@ struct RopeArgs {
   const int32_t* positions;
   const double* frequencies;
   int64_t tokens, heads, head_dim;
+  float sine_sign;  // -1 turns backwards
 };
 
 struct SwiGluArgs {

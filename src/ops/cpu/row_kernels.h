@@ -106,7 +106,7 @@ inline void rope(const RopeArgs& args) {
     for (int64_t i = 0; i < half; i += kLanes) {
       const int64_t count = half - i < kLanes ? half - i : kLanes;
       const SinCos turn = sin_cos(args.positions[t], args.frequencies + i, count);
-      const Vec sine = load(turn.sine), cosine = load(turn.cosine);
+      const Vec sine = load(turn.sine) * args.sine_sign, cosine = load(turn.cosine);
       for (int64_t h = 0; h < args.heads; ++h) {
         float *low = token + h * args.head_dim + i, *high = low + half;
         if (count == kLanes) {
