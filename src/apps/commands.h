@@ -9,5 +9,6 @@ namespace poro {
 
 void add_sample(CLI::App& root);
 void add_template(CLI::App& root);
+void add_tokenize(CLI::App& root);
 
 }  // namespace poro

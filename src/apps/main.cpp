@@ -25,6 +25,7 @@ constexpr int kExitBadInput = 2;
 const std::vector<void (*)(CLI::App& root)> kCommands = {
     add_sample,
     add_template,
+    add_tokenize,
 };
 
 int complain(const std::string& sentence, int exit_code) {
