@@ -7,6 +7,7 @@
 
 namespace poro {
 
+void add_bench(CLI::App& root);
 void add_sample(CLI::App& root);
 void add_template(CLI::App& root);
 void add_tokenize(CLI::App& root);

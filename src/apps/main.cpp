@@ -23,6 +23,7 @@ constexpr int kExitBadInput = 2;
 
 // In the order of `poro --help`.
 const std::vector<void (*)(CLI::App& root)> kCommands = {
+    add_bench,
     add_sample,
     add_template,
     add_tokenize,

@@ -1,5 +1,5 @@
-// `poro tokenize`: text to token ids and back, and new tokenizers. Lines are worked on in blocks, by all threads, and come out in
-// the order they went in.
+// `poro tokenize`: text to token ids and back, and new tokenizers. Lines are worked on in blocks, by all
+// threads, and come out in the order they went in.
 #include <simdjson.h>
 
 #include <atomic>
@@ -29,8 +29,12 @@ struct TokenizeOptions {
 };
 
 Tokenizer load_tokenizer(const std::string& model) {
-  if (model.empty()) fail("no model is named; give --model with a folder, a tokenizer file, or a hub name fetched with `poro pull`");
-  return Tokenizer::load(std::filesystem::is_regular_file(model) ? std::filesystem::path(model) : model_folder(model));
+  if (model.empty())
+    fail(
+        "no model is named; give --model with a folder, a tokenizer file, or a hub name fetched with `poro "
+        "pull`");
+  return Tokenizer::load(std::filesystem::is_regular_file(model) ? std::filesystem::path(model)
+                                                                 : model_folder(model));
 }
 
 // Replaces what is not UTF-8, and says so once.
@@ -39,7 +43,8 @@ class Utf8Input {
   void repair(std::string& text) {
     if (is_valid_utf8(text)) return;
     text = replace_invalid_utf8(text);
-    if (!has_warned_.exchange(true)) warn("the input is not valid UTF-8 throughout; what is not became U+FFFD");
+    if (!has_warned_.exchange(true))
+      warn("the input is not valid UTF-8 throughout; what is not became U+FFFD");
   }
 
  private:
@@ -102,7 +107,8 @@ class LineTask {
   std::string encode(const simdjson::dom::element& document) {
     std::string_view text;
     if (document["text"].get(text)) fail("the line has no string \"text\"");
-    std::vector<int32_t> ids = tokenizer_.encode(text, options_.is_plain ? SpecialTokens::kPlain : SpecialTokens::kRecognise);
+    std::vector<int32_t> ids =
+        tokenizer_.encode(text, options_.is_plain ? SpecialTokens::kPlain : SpecialTokens::kRecognise);
     if (options_.adds_bos) ids.insert(ids.begin(), *tokenizer_.bos_id());
     std::string out = "{\"ids\":";
     append_ids(out, ids);
@@ -115,7 +121,8 @@ class LineTask {
     std::vector<int32_t> ids;
     for (const simdjson::dom::element& value : list) {
       int64_t id = 0;
-      if (value.get(id) || id < 0 || id > INT32_MAX) fail("\"ids\" holds at index {} what is no token id", ids.size());
+      if (value.get(id) || id < 0 || id > INT32_MAX)
+        fail("\"ids\" holds at index {} what is no token id", ids.size());
       ids.push_back(static_cast<int32_t>(id));
     }
     const Json text = tokenizer_.decode(ids, options_.skips_special ? SkipSpecial::kYes : SkipSpecial::kNo);
@@ -185,43 +192,51 @@ void tokenize_lines(const Tokenizer& tokenizer, const TokenizeOptions& options) 
     }
   }
   if (failures == 1) throw Error(first_failure);
-  if (failures > 1) fail("{} (and {} more line{} failed)", first_failure, failures - 1, failures == 2 ? "" : "s");
+  if (failures > 1)
+    fail("{} (and {} more line{} failed)", first_failure, failures - 1, failures == 2 ? "" : "s");
 }
 
 void tokenize_text(const Tokenizer& tokenizer, const TokenizeOptions& options) {
   std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
   Utf8Input().repair(text);
-  std::vector<int32_t> ids = tokenizer.encode(text, options.is_plain ? SpecialTokens::kPlain : SpecialTokens::kRecognise);
+  std::vector<int32_t> ids =
+      tokenizer.encode(text, options.is_plain ? SpecialTokens::kPlain : SpecialTokens::kRecognise);
   if (options.adds_bos) ids.insert(ids.begin(), *tokenizer.bos_id());
   std::string line;
   append_ids(line, ids);
   line += '\n';
-  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) throw std::runtime_error("cannot write to standard output");
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size())
+    throw std::runtime_error("cannot write to standard output");
 }
 
 void train(const TokenizeOptions& options) {
   const auto num_special = static_cast<int>(trained_special_tokens().size());
-  if (options.out.empty() || options.vocabulary_size == 0) fail("--train needs --vocab-size and --out as well; see `poro tokenize --help`");
+  if (options.out.empty() || options.vocabulary_size == 0)
+    fail("--train needs --vocab-size and --out as well; see `poro tokenize --help`");
   if (options.vocabulary_size < 256 + num_special)
-    fail("--vocab-size {} is too small: 256 bytes and {} special tokens make {}", options.vocabulary_size, num_special, 256 + num_special);
+    fail("--vocab-size {} is too small: 256 bytes and {} special tokens make {}", options.vocabulary_size,
+         num_special, 256 + num_special);
   ThreadPool pool(options.model.threads);
   const WordCounts words = count_words({options.training_files.begin(), options.training_files.end()}, pool);
   inform("{} distinct words", words.counts.size());
   const TrainedBpe trained = train_bpe(words, static_cast<size_t>(options.vocabulary_size - num_special));
   const auto size = static_cast<int>(trained.vocabulary.size()) + num_special;
-  if (size < options.vocabulary_size) warn("the text has pairs for {} tokens only, not {}", size, options.vocabulary_size);
+  if (size < options.vocabulary_size)
+    warn("the text has pairs for {} tokens only, not {}", size, options.vocabulary_size);
   std::error_code error;
   std::filesystem::create_directories(options.out, error);
   if (error) fail("cannot make the folder {}: {}", options.out, error.message());
   write_file_atomic(std::filesystem::path(options.out) / "tokenizer.json", tokenizer_json_of(trained));
-  write_file_atomic(std::filesystem::path(options.out) / "tokenizer_config.json", tokenizer_config_of_trained());
+  write_file_atomic(std::filesystem::path(options.out) / "tokenizer_config.json",
+                    tokenizer_config_of_trained());
   inform("{} tokens and {} merges in {}", size, trained.merges.size(), options.out);
 }
 
 void tokenize(const TokenizeOptions& options) {
   if (!options.training_files.empty()) return train(options);
   const Tokenizer tokenizer = load_tokenizer(options.model.model);
-  if (options.adds_bos && !tokenizer.bos_id()) fail("{} names no begin-of-text token, so --bos has none to add", options.model.model);
+  if (options.adds_bos && !tokenizer.bos_id())
+    fail("{} names no begin-of-text token, so --bos has none to add", options.model.model);
   if (options.is_jsonl || options.decodes) return tokenize_lines(tokenizer, options);
   tokenize_text(tokenizer, options);
 }
@@ -229,21 +244,29 @@ void tokenize(const TokenizeOptions& options) {
 }  // namespace
 
 void add_tokenize(CLI::App& root) {
-  CLI::App* command = root.add_subcommand("tokenize", "Text to token ids and back; a new tokenizer from text");
+  CLI::App* command =
+      root.add_subcommand("tokenize", "Text to token ids and back; a new tokenizer from text");
   auto options = std::make_shared<TokenizeOptions>();
   add_model_option(*command, options->model);
   command->get_option("--model")->required(false);
   command->add_flag("--jsonl", options->is_jsonl, "Lines {\"text\": ...} in, lines {\"ids\": [...]} out");
   command->add_flag("--bos", options->adds_bos, "Begin with the begin-of-text token");
   command->add_flag("--plain", options->is_plain, "Special tokens in the text are ordinary text");
-  CLI::Option* decode = command->add_flag("--decode", options->decodes, "Lines {\"ids\": [...]} in, lines {\"text\": ...} out");
-  command->add_flag("--skip-special", options->skips_special, "Leave special tokens out of the text")->needs(decode);
-  command->add_option("--threads", options->model.threads, "Threads; 0: every core")->check(CLI::Range(0, 4096));
+  CLI::Option* decode =
+      command->add_flag("--decode", options->decodes, "Lines {\"ids\": [...]} in, lines {\"text\": ...} out");
+  command->add_flag("--skip-special", options->skips_special, "Leave special tokens out of the text")
+      ->needs(decode);
+  command->add_option("--threads", options->model.threads, "Threads; 0: every core")
+      ->check(CLI::Range(0, 4096));
   command->add_option("--train", options->training_files, "Make a new tokenizer from these text files");
-  command->add_option("--vocab-size", options->vocabulary_size, "Tokens of the new tokenizer, special ones included")->check(CLI::Range(1, 1 << 22));
+  command
+      ->add_option("--vocab-size", options->vocabulary_size,
+                   "Tokens of the new tokenizer, special ones included")
+      ->check(CLI::Range(1, 1 << 22));
   command->add_option("--out", options->out, "The new tokenizer's folder");
-  command->footer("Examples: echo -n 'Hei maailma' | poro tokenize --model LumiOpen/Llama-Poro-2-8B-Instruct\n"
-                  "          poro tokenize --train text.txt --vocab-size 32000 --out my-tokenizer");
+  command->footer(
+      "Examples: echo -n 'Hei maailma' | poro tokenize --model LumiOpen/Llama-Poro-2-8B-Instruct\n"
+      "          poro tokenize --train text.txt --vocab-size 32000 --out my-tokenizer");
   command->callback([options] { tokenize(*options); });
 }
 

@@ -1,8 +1,9 @@
 #include "text/bpe.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
+
+#include "base/error.h"
 
 namespace poro {
 namespace {
@@ -20,15 +21,19 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, Missing
     byte_ids_[byte] = vocabulary.find({&text, 1});
     has_every_byte_ = has_every_byte_ && byte_ids_[byte] >= 0;
   }
-  size_t num_slots = 16;
-  while (num_slots < merges.size() * 2) num_slots *= 2;
-  slots_.assign(num_slots, {kFreeSlot, {kNoRank, -1}});
-  mask_ = num_slots - 1;
+  CHECK(merges.size() <= kMaxMerges && vocabulary.id_limit() <= kMaxId + 1, "{} merges, ids below {}",
+        merges.size(), vocabulary.id_limit());
+  int slot_bits = 4;
+  while (size_t{1} << slot_bits < merges.size() + merges.size() / 2) ++slot_bits;
+  slots_.assign(size_t{1} << slot_bits, kFreeSlot);
+  mask_ = slots_.size() - 1;
+  shift_ = 64 - slot_bits;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const uint64_t pair = pair_of(merges[rank].left, merges[rank].right);
-    size_t slot = mix64(pair, 0x9E3779B97F4A7C15) & mask_;
-    while (slots_[slot].pair != kFreeSlot && slots_[slot].pair != pair) slot = (slot + 1) & mask_;
-    slots_[slot] = {pair, {static_cast<uint32_t>(rank), merges[rank].result}};
+    size_t slot = slot_of(pair);
+    while (slots_[slot] != kFreeSlot && slots_[slot] >> kRankBits != pair) slot = (slot + 1) & mask_;
+    slots_[slot] = pair << kRankBits | rank;
+    results_.push_back(merges[rank].result);
   }
 }
 
@@ -71,20 +76,18 @@ void Bpe::symbols_of(std::string_view piece, std::vector<int32_t>& symbols) cons
 }
 
 void Bpe::merge_short(int32_t* symbols, int count, std::vector<int32_t>& ids) const {
-  std::array<Target, kShortPiece> targets;  // targets[i]: what symbols[i] and symbols[i + 1] become.
-  for (int i = 0; i + 1 < count; ++i) targets[i] = find(symbols[i], symbols[i + 1]);
+  std::array<uint32_t, kShortPiece> ranks;  // ranks[i]: of the merge of symbols[i] and symbols[i + 1].
+  for (int i = 0; i + 1 < count; ++i) ranks[i] = rank_of(symbols[i], symbols[i + 1]);
   while (count > 1) {
     int best = 0;
-    for (int i = 1; i + 1 < count; ++i)
-      if (targets[i].rank < targets[best].rank) best = i;
-    if (targets[best].rank == kNoRank) break;
-    symbols[best] = targets[best].result;
+    for (int i = 1; i + 1 < count; ++i) best = ranks[i] < ranks[best] ? i : best;
+    if (ranks[best] == kNoRank) break;
+    symbols[best] = results_[ranks[best]];
     --count;
-    std::memmove(symbols + best + 1, symbols + best + 2,
-                 static_cast<size_t>(count - best - 1) * sizeof(int32_t));
-    std::copy(targets.begin() + best + 1, targets.begin() + count, targets.begin() + best);
-    if (best + 1 < count) targets[best] = find(symbols[best], symbols[best + 1]);
-    if (best > 0) targets[best - 1] = find(symbols[best - 1], symbols[best]);
+    std::copy(symbols + best + 2, symbols + count + 1, symbols + best + 1);
+    std::copy(ranks.begin() + best + 1, ranks.begin() + count, ranks.begin() + best);
+    if (best + 1 < count) ranks[best] = rank_of(symbols[best], symbols[best + 1]);
+    if (best > 0) ranks[best - 1] = rank_of(symbols[best - 1], symbols[best]);
   }
   ids.insert(ids.end(), symbols, symbols + count);
 }
@@ -105,14 +108,14 @@ void Bpe::merge_long(Scratch& scratch, std::vector<int32_t>& ids) const {
     scratch.previous[i] = i - 1;
     scratch.next[i] = i + 1;
     if (i + 1 == count) break;
-    if (const Target target = find(symbols[i], symbols[i + 1]); target.rank != kNoRank)
-      heap.push_back(entry(target.rank, i));
+    if (const uint32_t rank = rank_of(symbols[i], symbols[i + 1]); rank != kNoRank)
+      heap.push_back(entry(rank, i));
   }
   std::make_heap(heap.begin(), heap.end(), std::greater<>());
   const auto push = [&](int32_t left, int32_t right) {
-    const Target target = find(symbols[left], symbols[right]);
-    if (target.rank == kNoRank) return;
-    heap.push_back(entry(target.rank, left));
+    const uint32_t rank = rank_of(symbols[left], symbols[right]);
+    if (rank == kNoRank) return;
+    heap.push_back(entry(rank, left));
     std::push_heap(heap.begin(), heap.end(), std::greater<>());
   };
   constexpr int32_t kGone = -1;
@@ -123,9 +126,8 @@ void Bpe::merge_long(Scratch& scratch, std::vector<int32_t>& ids) const {
     heap.pop_back();
     if (symbols[at] == kGone || scratch.next[at] == count) continue;
     const int32_t right = scratch.next[at];
-    const Target target = find(symbols[at], symbols[right]);
-    if (target.rank != rank) continue;
-    symbols[at] = target.result;
+    if (rank_of(symbols[at], symbols[right]) != rank) continue;
+    symbols[at] = results_[rank];
     symbols[right] = kGone;
     scratch.next[at] = scratch.next[right];
     if (scratch.next[at] < count) scratch.previous[scratch.next[at]] = at;

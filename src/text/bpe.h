@@ -27,7 +27,12 @@ class Bpe {
  public:
   enum class WholePieces { kMerge, kLookUp };  // Is a piece that is a token taken whole (ignore_merges)?
 
-  // `merges` in the order of their rank; a pair that comes twice has its last rank.
+  // Beyond these, ids and ranks do not fit the table.
+  static constexpr int32_t kMaxId = (1 << 22) - 2;
+  static constexpr size_t kMaxMerges = (1 << 20) - 2;
+
+  // `merges` in the order of their rank; a pair that comes twice has its last rank. At most kMaxMerges, of
+  // ids up to kMaxId.
   Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, MissingBytes missing,
       WholePieces whole_pieces);
 
@@ -42,35 +47,33 @@ class Bpe {
               std::vector<int32_t>& ids) const;
 
  private:
-  struct Target {
-    uint32_t rank;
-    int32_t result;
-  };
-  struct Slot {
-    uint64_t pair;
-    Target target;
-  };
+  // A pair of ids and its rank in one word, so that the table of a large vocabulary stays within reach of the
+  // caches.
+  static constexpr int kIdBits = 22, kRankBits = 20;
   static constexpr uint64_t kFreeSlot = ~uint64_t{0};
-  static constexpr uint32_t kNoRank = ~uint32_t{0};
+  static constexpr uint32_t kNoRank = (1 << kRankBits) - 1;
 
   static uint64_t pair_of(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+    return static_cast<uint64_t>(left) << kIdBits | static_cast<uint64_t>(right);
   }
-  Target find(int32_t left, int32_t right) const {
+  size_t slot_of(uint64_t pair) const { return pair * 0x9E3779B97F4A7C15 >> shift_; }
+  // The rank of the merge of two tokens; kNoRank if they do not merge.
+  uint32_t rank_of(int32_t left, int32_t right) const {
     const uint64_t pair = pair_of(left, right);
-    size_t slot = mix64(pair, 0x9E3779B97F4A7C15) & mask_;
-    while (slots_[slot].pair != pair) {
-      if (slots_[slot].pair == kFreeSlot) return {kNoRank, -1};
-      slot = (slot + 1) & mask_;
+    for (size_t slot = slot_of(pair);; slot = (slot + 1) & mask_) {
+      const uint64_t content = slots_[slot];
+      if (content >> kRankBits == pair) return static_cast<uint32_t>(content) & kNoRank;
+      if (content == kFreeSlot) return kNoRank;
     }
-    return slots_[slot].target;
   }
   void symbols_of(std::string_view piece, std::vector<int32_t>& symbols) const;
   void merge_short(int32_t* symbols, int count, std::vector<int32_t>& ids) const;
   void merge_long(Scratch& scratch, std::vector<int32_t>& ids) const;
 
-  std::vector<Slot> slots_;
+  std::vector<uint64_t> slots_;
   size_t mask_ = 0;
+  int shift_ = 0;
+  std::vector<int32_t> results_;       // By rank.
   std::array<int32_t, 256> byte_ids_;  // -1: no token for this byte.
   MissingBytes missing_;
   WholePieces whole_pieces_;

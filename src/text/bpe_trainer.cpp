@@ -14,7 +14,9 @@ using Pair = std::pair<int32_t, int32_t>;
 
 struct PairHash {
   size_t operator()(const Pair& pair) const {
-    return mix64(static_cast<uint64_t>(static_cast<uint32_t>(pair.first)) << 32 | static_cast<uint32_t>(pair.second), 0x9E3779B97F4A7C15);
+    return mix64(
+        static_cast<uint64_t>(static_cast<uint32_t>(pair.first)) << 32 | static_cast<uint32_t>(pair.second),
+        0x9E3779B97F4A7C15);
   }
 };
 
@@ -23,14 +25,17 @@ struct PairState {
   std::vector<int32_t> new_places;  // Words that hold the pair, of those found since it was last queued.
 };
 
-// A pair waiting to be merged, with words that hold it. A pair may wait more than once, when it arose anew; then each entry has
-// its own words, and the pair is merged as often. The reference does so too, hence so do the ranks.
+// A pair waiting to be merged, with words that hold it. A pair may wait more than once, when it arose anew;
+// then each entry has its own words, and the pair is merged as often. The reference does so too, hence so do
+// the ranks.
 struct Candidate {
   int64_t count;  // When it was queued: perhaps too high by now.
   Pair pair;
   std::vector<int32_t> places;
 
-  bool operator<(const Candidate& other) const { return count != other.count ? count < other.count : pair > other.pair; }
+  bool operator<(const Candidate& other) const {
+    return count != other.count ? count < other.count : pair > other.pair;
+  }
 };
 
 class Trainer {
@@ -38,9 +43,11 @@ class Trainer {
   explicit Trainer(const WordCounts& words) {
     const ByteAlphabet& alphabet = ByteAlphabet::get();
     std::map<char32_t, char> sorted;
-    for (int byte = 0; byte < 256; ++byte) sorted[alphabet.character(static_cast<unsigned char>(byte))] = static_cast<char>(byte);
+    for (int byte = 0; byte < 256; ++byte)
+      sorted[alphabet.character(static_cast<unsigned char>(byte))] = static_cast<char>(byte);
     for (const auto& [character, byte] : sorted) add_token({&byte, 1});
-    for (int32_t word = 0; word < words.words.id_limit(); ++word) add_word(words.words.bytes(word), words.counts[word]);
+    for (int32_t word = 0; word < words.words.id_limit(); ++word)
+      add_word(words.words.bytes(word), words.counts[word]);
     queue_new_pairs();
   }
 
@@ -105,7 +112,8 @@ class Trainer {
 
   void merge(const Candidate& candidate) {
     const auto [left, right] = candidate.pair;
-    const int32_t result = add_token(std::string(trained_.vocabulary.bytes(left)).append(trained_.vocabulary.bytes(right)));
+    const int32_t result =
+        add_token(std::string(trained_.vocabulary.bytes(left)).append(trained_.vocabulary.bytes(right)));
     trained_.merges.push_back({left, right, result});
     for (const int32_t place : candidate.places) merge_in_word(place, trained_.merges.back());
     queue_new_pairs();
@@ -146,7 +154,7 @@ class Trainer {
   std::vector<int32_t> symbols_;  // Of all words.
   std::vector<Word> words_;
   std::unordered_map<Pair, PairState, PairHash> pairs_;
-  std::vector<Pair> new_pairs_;  // Those with new_places.
+  std::vector<Pair> new_pairs_;   // Those with new_places.
   std::vector<Candidate> queue_;  // A heap.
 };
 
@@ -162,6 +170,8 @@ void WordCounts::add(std::string_view word, int64_t count) {
   counts[id] += count;
 }
 
-TrainedBpe train_bpe(const WordCounts& words, size_t vocabulary_size) { return Trainer(words).run(vocabulary_size); }
+TrainedBpe train_bpe(const WordCounts& words, size_t vocabulary_size) {
+  return Trainer(words).run(vocabulary_size);
+}
 
 }  // namespace poro

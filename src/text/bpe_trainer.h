@@ -1,5 +1,6 @@
-// Learns merges from words and how often they occur: again and again the most frequent adjacent pair becomes a token; of equally
-// frequent pairs the one of the lowest ids. The same merges as the trainer of the Rust reference makes of the same words.
+// Learns merges from words and how often they occur: again and again the most frequent adjacent pair becomes
+// a token; of equally frequent pairs the one of the lowest ids. The same merges as the trainer of the Rust
+// reference makes of the same words.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct WordCounts {
 };
 
 struct TrainedBpe {
-  Vocabulary vocabulary;      // First the 256 bytes in the order of the byte-level alphabet, then a token per merge.
+  Vocabulary
+      vocabulary;  // First the 256 bytes in the order of the byte-level alphabet, then a token per merge.
   std::vector<Merge> merges;  // In the order of their rank.
 };
 

@@ -1,12 +1,14 @@
 // The ids of short pieces seen before: a direct-mapped table, one per thread. One entry is one cache line.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string_view>
-#include <vector>
 
+#include "base/error.h"
 #include "text/vocabulary.h"
 
 namespace poro {
@@ -17,10 +19,10 @@ class PieceCache {
   static constexpr size_t kMaxIds = 8;
 
   struct alignas(64) Entry {
-    uint64_t words[3] = {};
-    int32_t ids[kMaxIds] = {};
-    uint8_t num_bytes = 0;  // 0: empty
-    uint8_t num_ids = 0;
+    uint64_t words[3];
+    int32_t ids[kMaxIds];
+    uint8_t num_bytes;  // 0: empty
+    uint8_t num_ids;
   };
   // A piece as three words; with its length they determine it.
   struct Key {
@@ -62,11 +64,23 @@ class PieceCache {
     entry.num_bytes = key.num_bytes;
     entry.num_ids = static_cast<uint8_t>(num_ids);
   }
-  void clear() { entries_.assign(kNumEntries, Entry{}); }
+  void clear() { entries_ = allocate(); }
 
  private:
-  static constexpr size_t kNumEntries = 1 << 15;  // 2 MiB
-  std::vector<Entry> entries_ = std::vector<Entry>(kNumEntries);
+  static constexpr size_t kNumEntries = 1 << 17;  // 8 MiB
+
+  // Zeroed memory of the system's, so that only what is used is ever touched.
+  struct Free {
+    void operator()(Entry* entries) const { ::munmap(entries, kNumEntries * sizeof(Entry)); }
+  };
+  static std::unique_ptr<Entry[], Free> allocate() {
+    void* memory = ::mmap(nullptr, kNumEntries * sizeof(Entry), PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED, "no memory for a table of {} pieces", kNumEntries);
+    return std::unique_ptr<Entry[], Free>(static_cast<Entry*>(memory));
+  }
+
+  std::unique_ptr<Entry[], Free> entries_ = allocate();
 };
 
 }  // namespace poro

@@ -13,7 +13,6 @@ namespace {
 
 constexpr int kNumSpecialTokens = 256;
 constexpr size_t kMaxTokenBytes = 4096;
-constexpr int32_t kMaxId = (1 << 22) - 1;
 
 int base64_digit(char c) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
@@ -102,7 +101,7 @@ TokenizerParts parse_rank_file(std::string_view text, std::string_view name) {
     const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), rank);
     const auto bytes = decode_base64(line.substr(0, space));
     if (!bytes || bytes->size() > kMaxTokenBytes || parsed.ec != std::errc() ||
-        parsed.ptr != digits.data() + digits.size() || rank < 0 || rank > kMaxId)
+        parsed.ptr != digits.data() + digits.size() || rank < 0 || rank > Bpe::kMaxId)
       fail("{}: line {} is not a token in base64, a space and its rank; is it Llama 3's tokenizer.model?",
            name, number);
     if (!parts.vocabulary.add(*bytes, rank))
@@ -113,6 +112,9 @@ TokenizerParts parse_rank_file(std::string_view text, std::string_view name) {
     fail("{}: the ranks of {} tokens go up to {}; they must count on from 0", name, parts.vocabulary.size(),
          parts.vocabulary.id_limit() - 1);
   parts.merges = merges_of(parts.vocabulary);
+  if (parts.merges.size() > Bpe::kMaxMerges)
+    fail("{}: {} ways to merge two tokens are more than the {} supported", name, parts.merges.size(),
+         Bpe::kMaxMerges);
   parts.whole_pieces = Bpe::WholePieces::kLookUp;
   parts.added = llama3_special_tokens();
   parts.bos_token = parts.added.front().content;

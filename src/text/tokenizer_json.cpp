@@ -21,7 +21,6 @@ using simdjson::dom::element;
 using simdjson::dom::element_type;
 using simdjson::dom::object;
 
-constexpr int32_t kMaxId = (1 << 22) - 1;  // Tables are indexed by id; no vocabulary comes near.
 constexpr size_t kMaxTokenBytes = 1 << 20;
 constexpr int kMaxDepth = 8;  // Of Sequences inside Sequences.
 
@@ -100,8 +99,8 @@ class Reader {
   }
   int32_t id_of(const element& value, std::string_view token) const {
     int64_t id = -1;
-    if (value.get(id) || id < 0 || id > kMaxId)
-      bad("the id of token \"{}\" is not a whole number from 0 to {}", shown(token), kMaxId);
+    if (value.get(id) || id < 0 || id > Bpe::kMaxId)
+      bad("the id of token \"{}\" is not a whole number from 0 to {}", shown(token), Bpe::kMaxId);
     return static_cast<int32_t>(id);
   }
   static std::string shown(std::string_view text) {
@@ -159,6 +158,8 @@ class Reader {
 
   void read_merges(const array& merges) {
     size_t rank = 0;
+    if (merges.size() > Bpe::kMaxMerges)
+      bad("{} merges are more than the {} supported", merges.size(), Bpe::kMaxMerges);
     for (const element& merge : merges) {
       const auto [left, right] = parts_of(merge, rank);
       const int32_t left_id = id_of_part(left, rank), right_id = id_of_part(right, rank);

@@ -26,14 +26,15 @@ size_t line_end(std::string_view text, size_t at) {
 void count_lines(std::string_view text, WordCounts& words) {
   while (!text.empty()) {
     const size_t end = line_end(text, 0);
-    for (Scanner<KnownPattern::kLlama3> scanner(text.substr(0, end)); !scanner.is_done();) words.add(scanner.next(), 1);
+    for (Scanner<KnownPattern::kLlama3> scanner(text.substr(0, end)); !scanner.is_done();)
+      words.add(scanner.next(), 1);
     text.remove_prefix(end);
   }
 }
 
 Json token_json(const std::string& content, int32_t id) {
-  return {{"id", id},          {"content", content}, {"single_word", false}, {"lstrip", false},
-          {"rstrip", false},   {"normalized", false}, {"special", true}};
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", false}, {"special", true}};
 }
 
 Json byte_level_json() {
@@ -44,7 +45,9 @@ Json byte_level_json() {
 Json post_processor_json(int32_t bos_id) {
   const std::string& bos = trained_special_tokens().front();
   const auto special = [&](int type) { return Json{{"SpecialToken", {{"id", bos}, {"type_id", type}}}}; };
-  const auto sequence = [](const char* name, int type) { return Json{{"Sequence", {{"id", name}, {"type_id", type}}}}; };
+  const auto sequence = [](const char* name, int type) {
+    return Json{{"Sequence", {{"id", name}, {"type_id", type}}}};
+  };
   const Json token = {{"id", bos}, {"ids", Json::array({bos_id})}, {"tokens", Json::array({bos})}};
   return {{"type", "TemplateProcessing"},
           {"single", Json::array({special(0), sequence("A", 0)})},
@@ -55,8 +58,10 @@ Json post_processor_json(int32_t bos_id) {
 }  // namespace
 
 const std::vector<std::string>& trained_special_tokens() {
-  static const std::vector<std::string> tokens = {"<|begin_of_text|>",   "<|end_of_text|>", "<|finetune_right_pad_id|>", "<|start_header_id|>",
-                                                  "<|end_header_id|>", "<|eom_id|>",      "<|eot_id|>",                "<|python_tag|>"};
+  static const std::vector<std::string> tokens = {
+      "<|begin_of_text|>",   "<|end_of_text|>",   "<|finetune_right_pad_id|>",
+      "<|start_header_id|>", "<|end_header_id|>", "<|eom_id|>",
+      "<|eot_id|>",          "<|python_tag|>"};
   return tokens;
 }
 
@@ -74,17 +79,20 @@ WordCounts count_words(const std::vector<std::filesystem::path>& files, ThreadPo
     }
     Progress progress("counting " + file.filename().string(), text.size(), ProgressUnit::kBytes);
     std::vector<size_t> starts = {0};
-    while (starts.back() < text.size()) starts.push_back(line_end(text, std::min(starts.back() + kBlock, text.size() - 1)));
+    while (starts.back() < text.size())
+      starts.push_back(line_end(text, std::min(starts.back() + kBlock, text.size() - 1)));
     std::atomic<size_t> next{0};
     pool.run([&](int thread) {
       for (size_t block; (block = next++) + 1 < starts.size();) {
-        count_lines(text.substr(starts[block], starts[block + 1] - starts[block]), counts[static_cast<size_t>(thread)]);
+        count_lines(text.substr(starts[block], starts[block + 1] - starts[block]),
+                    counts[static_cast<size_t>(thread)]);
         progress.add(starts[block + 1] - starts[block]);
       }
     });
   }
   for (const WordCounts& part : counts)
-    for (int32_t word = 0; word < part.words.id_limit(); ++word) total.add(part.words.bytes(word), part.counts[static_cast<size_t>(word)]);
+    for (int32_t word = 0; word < part.words.id_limit(); ++word)
+      total.add(part.words.bytes(word), part.counts[static_cast<size_t>(word)]);
   return total;
 }
 
@@ -93,32 +101,37 @@ std::string tokenizer_json_of(const TrainedBpe& trained) {
   const Vocabulary& vocabulary = trained.vocabulary;
   Json vocab = Json::object(), merges = Json::array(), added = Json::array();
   auto& tokens = vocab.get_ref<Json::object_t&>();
-  for (int32_t id = 0; id < vocabulary.id_limit(); ++id) tokens.emplace_back(alphabet.to_text(vocabulary.bytes(id)), id);
+  for (int32_t id = 0; id < vocabulary.id_limit(); ++id)
+    tokens.emplace_back(alphabet.to_text(vocabulary.bytes(id)), id);
   for (const Merge& merge : trained.merges)
-    merges.push_back(alphabet.to_text(vocabulary.bytes(merge.left)) + " " + alphabet.to_text(vocabulary.bytes(merge.right)));
+    merges.push_back(alphabet.to_text(vocabulary.bytes(merge.left)) + " " +
+                     alphabet.to_text(vocabulary.bytes(merge.right)));
   int32_t next_id = vocabulary.id_limit();
   for (const std::string& token : trained_special_tokens()) added.push_back(token_json(token, next_id++));
-  const std::string pattern = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-  const Json split = {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
-  const Json file = {{"version", "1.0"},
-                     {"truncation", nullptr},
-                     {"padding", nullptr},
-                     {"added_tokens", added},
-                     {"normalizer", nullptr},
-                     {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Json::array({split, byte_level_json()})}}},
-                     {"post_processor", post_processor_json(vocabulary.id_limit())},
-                     {"decoder", byte_level_json()},
-                     {"model",
-                      {{"type", "BPE"},
-                       {"dropout", nullptr},
-                       {"unk_token", nullptr},
-                       {"continuing_subword_prefix", nullptr},
-                       {"end_of_word_suffix", nullptr},
-                       {"fuse_unk", false},
-                       {"byte_fallback", false},
-                       {"ignore_merges", false},
-                       {"vocab", std::move(vocab)},
-                       {"merges", std::move(merges)}}}};
+  const std::string pattern =
+      R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+  const Json split = {
+      {"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
+  const Json file = {
+      {"version", "1.0"},
+      {"truncation", nullptr},
+      {"padding", nullptr},
+      {"added_tokens", added},
+      {"normalizer", nullptr},
+      {"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", Json::array({split, byte_level_json()})}}},
+      {"post_processor", post_processor_json(vocabulary.id_limit())},
+      {"decoder", byte_level_json()},
+      {"model",
+       {{"type", "BPE"},
+        {"dropout", nullptr},
+        {"unk_token", nullptr},
+        {"continuing_subword_prefix", nullptr},
+        {"end_of_word_suffix", nullptr},
+        {"fuse_unk", false},
+        {"byte_fallback", false},
+        {"ignore_merges", false},
+        {"vocab", std::move(vocab)},
+        {"merges", std::move(merges)}}}};
   return file.dump(1) + "\n";
 }
 

@@ -1,4 +1,5 @@
-// A new tokenizer from text files: the Llama 3 pattern, byte-level BPE, and the special tokens of Llama 3's chat format at the end.
+// A new tokenizer from text files: the Llama 3 pattern, byte-level BPE, and the special tokens of Llama 3's
+// chat format at the end.
 #pragma once
 
 #include <filesystem>

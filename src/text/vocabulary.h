@@ -51,12 +51,17 @@ class Vocabulary {
     uint32_t length = 0;
     bool is_taken = false;
   };
-  size_t slot_of(std::string_view bytes) const;  // The token's slot, or the free one where it belongs.
+  struct Slot {
+    uint32_t hash;  // Its upper half: tells most other tokens apart without a look at their bytes.
+    int32_t id;     // -1: free
+  };
+  size_t slot_of(std::string_view bytes,
+                 uint64_t hash) const;  // The token's slot, or the free one where it belongs.
   void grow();
 
   std::string arena_;
-  std::vector<Place> places_;   // By id.
-  std::vector<int32_t> slots_;  // Ids; -1: free. A power of two, at most half full.
+  std::vector<Place> places_;  // By id.
+  std::vector<Slot> slots_;    // A power of two, at most half full.
   size_t num_tokens_ = 0;
 };
 

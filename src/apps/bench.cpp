@@ -1,0 +1,14 @@
+// `poro bench`: how fast the parts are on this machine.
+#include "apps/bench.h"
+
+#include "apps/commands.h"
+
+namespace poro {
+
+void add_bench(CLI::App& root) {
+  CLI::App* bench = root.add_subcommand("bench", "Measure this machine and what poro makes of it");
+  bench->require_subcommand(1);
+  add_bench_tokenize(*bench);
+}
+
+}  // namespace poro

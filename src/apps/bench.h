@@ -1,0 +1,11 @@
+// The benchmarks under `poro bench`. Each add_bench_x declares one on `bench`; it prints JSON on standard
+// output.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace poro {
+
+void add_bench_tokenize(CLI::App& bench);
+
+}  // namespace poro
