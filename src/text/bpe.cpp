@@ -35,6 +35,8 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, Missing
     slots_[slot] = pair << kRankBits | rank;
     results_.push_back(merges[rank].result);
   }
+  for (const int32_t left : byte_ids_)
+    for (const int32_t right : byte_ids_) byte_ranks_.push_back(left < 0 || right < 0 ? kNoRank : rank_of(left, right));
 }
 
 void Bpe::encode(std::string_view piece, const Vocabulary& vocabulary, Scratch& scratch,
@@ -42,15 +44,22 @@ void Bpe::encode(std::string_view piece, const Vocabulary& vocabulary, Scratch& 
   if (whole_pieces_ == WholePieces::kLookUp) {
     if (const int32_t id = vocabulary.find(piece); id >= 0) return ids.push_back(id);
   }
-  if (has_every_byte_ && piece.size() <= kShortPiece) {
-    std::array<int32_t, kShortPiece> symbols;
-    for (size_t i = 0; i < piece.size(); ++i) symbols[i] = byte_ids_[static_cast<unsigned char>(piece[i])];
-    return merge_short(symbols.data(), static_cast<int>(piece.size()), ids);
-  }
+  if (has_every_byte_ && piece.size() <= kShortPiece) return encode_short(piece, ids);
   symbols_of(piece, scratch.symbols);
-  if (scratch.symbols.size() <= kShortPiece)
-    return merge_short(scratch.symbols.data(), static_cast<int>(scratch.symbols.size()), ids);
-  merge_long(scratch, ids);
+  const size_t count = scratch.symbols.size();
+  if (count > kShortPiece) return merge_long(scratch, ids);
+  std::array<uint32_t, kShortPiece> ranks;
+  for (size_t i = 0; i + 1 < count; ++i) ranks[i] = rank_of(scratch.symbols[i], scratch.symbols[i + 1]);
+  merge_short(scratch.symbols.data(), ranks.data(), static_cast<int>(count), ids);
+}
+
+void Bpe::encode_short(std::string_view piece, std::vector<int32_t>& ids) const {
+  std::array<int32_t, kShortPiece> symbols;
+  std::array<uint32_t, kShortPiece> ranks;
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(piece[i]); };
+  for (size_t i = 0; i < piece.size(); ++i) symbols[i] = byte_ids_[byte(i)];
+  for (size_t i = 0; i + 1 < piece.size(); ++i) ranks[i] = byte_ranks_[size_t{byte(i)} << 8 | byte(i + 1)];
+  merge_short(symbols.data(), ranks.data(), static_cast<int>(piece.size()), ids);
 }
 
 void Bpe::symbols_of(std::string_view piece, std::vector<int32_t>& symbols) const {
@@ -75,9 +84,8 @@ void Bpe::symbols_of(std::string_view piece, std::vector<int32_t>& symbols) cons
   if (is_unknown_pending) symbols.push_back(missing_.unknown_id);
 }
 
-void Bpe::merge_short(int32_t* symbols, int count, std::vector<int32_t>& ids) const {
-  std::array<uint32_t, kShortPiece> ranks;  // ranks[i]: of the merge of symbols[i] and symbols[i + 1].
-  for (int i = 0; i + 1 < count; ++i) ranks[i] = rank_of(symbols[i], symbols[i + 1]);
+// ranks[i]: of the merge of symbols[i] and symbols[i + 1].
+void Bpe::merge_short(int32_t* symbols, uint32_t* ranks, int count, std::vector<int32_t>& ids) const {
   while (count > 1) {
     int best = 0;
     for (int i = 1; i + 1 < count; ++i) best = ranks[i] < ranks[best] ? i : best;
@@ -85,7 +93,7 @@ void Bpe::merge_short(int32_t* symbols, int count, std::vector<int32_t>& ids) co
     symbols[best] = results_[ranks[best]];
     --count;
     std::copy(symbols + best + 2, symbols + count + 1, symbols + best + 1);
-    std::copy(ranks.begin() + best + 1, ranks.begin() + count, ranks.begin() + best);
+    std::copy(ranks + best + 1, ranks + count, ranks + best);
     if (best + 1 < count) ranks[best] = rank_of(symbols[best], symbols[best + 1]);
     if (best > 0) ranks[best - 1] = rank_of(symbols[best - 1], symbols[best]);
   }

@@ -67,13 +67,15 @@ class Bpe {
     }
   }
   void symbols_of(std::string_view piece, std::vector<int32_t>& symbols) const;
-  void merge_short(int32_t* symbols, int count, std::vector<int32_t>& ids) const;
+  void encode_short(std::string_view piece, std::vector<int32_t>& ids) const;
+  void merge_short(int32_t* symbols, uint32_t* ranks, int count, std::vector<int32_t>& ids) const;
   void merge_long(Scratch& scratch, std::vector<int32_t>& ids) const;
 
   std::vector<uint64_t> slots_;
   size_t mask_ = 0;
   int shift_ = 0;
   std::vector<int32_t> results_;       // By rank.
+  std::vector<uint32_t> byte_ranks_;  // By two bytes: the rank of the merge of their tokens.
   std::array<int32_t, 256> byte_ids_;  // -1: no token for this byte.
   MissingBytes missing_;
   WholePieces whole_pieces_;
