@@ -36,7 +36,8 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, Missing
     results_.push_back(merges[rank].result);
   }
   for (const int32_t left : byte_ids_)
-    for (const int32_t right : byte_ids_) byte_ranks_.push_back(left < 0 || right < 0 ? kNoRank : rank_of(left, right));
+    for (const int32_t right : byte_ids_)
+      byte_ranks_.push_back(left < 0 || right < 0 ? kNoRank : rank_of(left, right));
 }
 
 void Bpe::encode(std::string_view piece, const Vocabulary& vocabulary, Scratch& scratch,
@@ -94,6 +95,8 @@ void Bpe::merge_short(int32_t* symbols, uint32_t* ranks, int count, std::vector<
     --count;
     std::copy(symbols + best + 2, symbols + count + 1, symbols + best + 1);
     std::copy(ranks + best + 1, ranks + count, ranks + best);
+    // Two misses of the cache at once cost no more than one.
+    if (best > 0) prefetch(symbols[best - 1], symbols[best]);
     if (best + 1 < count) ranks[best] = rank_of(symbols[best], symbols[best + 1]);
     if (best > 0) ranks[best - 1] = rank_of(symbols[best - 1], symbols[best]);
   }

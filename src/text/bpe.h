@@ -57,6 +57,9 @@ class Bpe {
     return static_cast<uint64_t>(left) << kIdBits | static_cast<uint64_t>(right);
   }
   size_t slot_of(uint64_t pair) const { return pair * 0x9E3779B97F4A7C15 >> shift_; }
+  void prefetch(int32_t left, int32_t right) const {
+    __builtin_prefetch(&slots_[slot_of(pair_of(left, right))]);
+  }
   // The rank of the merge of two tokens; kNoRank if they do not merge.
   uint32_t rank_of(int32_t left, int32_t right) const {
     const uint64_t pair = pair_of(left, right);
@@ -75,7 +78,7 @@ class Bpe {
   size_t mask_ = 0;
   int shift_ = 0;
   std::vector<int32_t> results_;       // By rank.
-  std::vector<uint32_t> byte_ranks_;  // By two bytes: the rank of the merge of their tokens.
+  std::vector<uint32_t> byte_ranks_;   // By two bytes: the rank of the merge of their tokens.
   std::array<int32_t, 256> byte_ids_;  // -1: no token for this byte.
   MissingBytes missing_;
   WholePieces whole_pieces_;

@@ -30,7 +30,8 @@ class PieceCache {
     uint8_t num_bytes;
   };
 
-  // 1 <= piece.size() <= kMaxBytes. `readable`: how many bytes may be read from the piece's start.
+  // Of a piece that is not empty; longer than kMaxBytes, the key stands for nothing. `readable`: how many
+  // bytes may be read from the piece's start.
   static Key key_of(std::string_view piece, size_t readable) {
     const char* at = piece.data();
     const size_t size = piece.size();
@@ -48,12 +49,8 @@ class PieceCache {
     return key;
   }
 
-  Entry& entry(const Key& key) {
-    const uint64_t hash =
-        mix64(key.words[0] ^ 0x9E3779B97F4A7C15, key.words[1] ^ 0xD6E8FEB86659FD93 ^ key.num_bytes) +
-        key.words[2] * 0xA24BAED4963EE407;
-    return entries_[(hash ^ hash >> 32) & (kNumEntries - 1)];
-  }
+  Entry& entry(const Key& key) { return entries_[index_of(key)]; }
+  void prefetch(const Key& key) { __builtin_prefetch(&entries_[index_of(key)]); }
   static bool holds(const Entry& entry, const Key& key) {
     return entry.num_bytes == key.num_bytes && entry.words[0] == key.words[0] &&
            entry.words[1] == key.words[1] && entry.words[2] == key.words[2];
@@ -67,6 +64,13 @@ class PieceCache {
   void clear() { entries_ = allocate(); }
 
  private:
+  static size_t index_of(const Key& key) {
+    const uint64_t hash =
+        mix64(key.words[0] ^ 0x9E3779B97F4A7C15, key.words[1] ^ 0xD6E8FEB86659FD93 ^ key.num_bytes) +
+        key.words[2] * 0xA24BAED4963EE407;
+    return (hash ^ hash >> 32) & (kNumEntries - 1);
+  }
+
   static constexpr size_t kNumEntries = 1 << 17;  // 8 MiB
 
   // Zeroed memory of the system's, so that only what is used is ever touched.

@@ -1,5 +1,6 @@
 #include "text/tokenizer.h"
 
+#include <array>
 #include <atomic>
 #include <unordered_map>
 
@@ -47,7 +48,9 @@ struct Tokenizer::State {
 
   void add_tokens(const TokenizerParts& parts);
   void encode_text(std::string_view text, Scratch& scratch) const;
-  void encode_piece(std::string_view piece, const char* readable_end, Scratch& scratch) const;
+  void encode_piece(std::string_view piece, const PieceCache::Key& key, Scratch& scratch) const;
+  template <class NextPiece>
+  void encode_pieces(NextPiece&& next_piece, Scratch& scratch) const;
   template <KnownPattern pattern>
   void scan_and_encode(std::string_view text, Scratch& scratch) const;
 
@@ -123,11 +126,10 @@ void Tokenizer::State::add_tokens(const TokenizerParts& parts) {
   }
 }
 
-void Tokenizer::State::encode_piece(std::string_view piece, const char* readable_end,
+void Tokenizer::State::encode_piece(std::string_view piece, const PieceCache::Key& key,
                                     Scratch& scratch) const {
   std::vector<int32_t>& ids = scratch.ids;
   if (piece.size() > PieceCache::kMaxBytes) return bpe.encode(piece, vocabulary, scratch.bpe, ids);
-  const PieceCache::Key key = PieceCache::key_of(piece, static_cast<size_t>(readable_end - piece.data()));
   PieceCache::Entry& entry = scratch.cache.entry(key);
   if (PieceCache::holds(entry, key)) {
     ids.insert(ids.end(), entry.ids, entry.ids + entry.num_ids);
@@ -139,10 +141,36 @@ void Tokenizer::State::encode_piece(std::string_view piece, const char* readable
   if (num_ids <= PieceCache::kMaxIds) PieceCache::put(entry, key, ids.data() + before, num_ids);
 }
 
+// Looks some pieces ahead, so that their entries of the table are on the way from memory while others are
+// worked on.
+template <class NextPiece>
+void Tokenizer::State::encode_pieces(NextPiece&& next_piece, Scratch& scratch) const {
+  constexpr size_t kAhead = 16;
+  struct Ahead {
+    std::string_view piece;
+    PieceCache::Key key;
+  };
+  std::array<Ahead, kAhead> ahead;
+  size_t count = 0;
+  do {
+    for (count = 0; count < kAhead && next_piece(ahead[count].piece, ahead[count].key); ++count)
+      scratch.cache.prefetch(ahead[count].key);
+    for (size_t i = 0; i < count; ++i) encode_piece(ahead[i].piece, ahead[i].key, scratch);
+  } while (count == kAhead);
+}
+
 template <KnownPattern pattern>
 void Tokenizer::State::scan_and_encode(std::string_view text, Scratch& scratch) const {
-  for (Scanner<pattern> scanner(text); !scanner.is_done();)
-    encode_piece(scanner.next(), text.data() + text.size(), scratch);
+  Scanner<pattern> scanner(text);
+  const char* const end = text.data() + text.size();
+  encode_pieces(
+      [&](std::string_view& piece, PieceCache::Key& key) {
+        if (scanner.is_done()) return false;
+        piece = scanner.next();
+        key = PieceCache::key_of(piece, static_cast<size_t>(end - piece.data()));
+        return true;
+      },
+      scratch);
 }
 
 void Tokenizer::State::encode_text(std::string_view text, Scratch& scratch) const {
@@ -157,8 +185,15 @@ void Tokenizer::State::encode_text(std::string_view text, Scratch& scratch) cons
     }
   }
   pre_tokenizer.split(text, scratch.pieces);
-  for (const std::string_view piece : scratch.pieces.texts)
-    encode_piece(piece, piece.data() + piece.size(), scratch);
+  size_t next = 0;
+  encode_pieces(
+      [&](std::string_view& piece, PieceCache::Key& key) {
+        if (next == scratch.pieces.texts.size()) return false;
+        piece = scratch.pieces.texts[next++];
+        key = PieceCache::key_of(piece, piece.size());
+        return true;
+      },
+      scratch);
 }
 
 Tokenizer::Tokenizer(TokenizerParts parts) : state_(std::make_unique<State>(std::move(parts))) {}
