@@ -6,6 +6,7 @@
 
 namespace poro {
 
+void add_bench_ops(CLI::App& bench);
 void add_bench_tokenize(CLI::App& bench);
 
 }  // namespace poro

@@ -1,5 +1,6 @@
 // The kernels at the level this file is named after.
 #define PORO_ISA avx2
+#include "ops/cpu/attention_kernels.h"
 #include "ops/cpu/dot_kernels.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/row_kernels.h"
@@ -14,6 +15,9 @@ constinit const Kernels kAvx2Kernels = {
     .swiglu = avx2::swiglu,
     .log_sum_exp = avx2::log_sum_exp,
     .dot = avx2::dot,
+    .attend = avx2::attend,
+    .merge = avx2::merge,
+    .finish = avx2::finish,
     .fma_rounds = avx2::fma_rounds,
 };
 

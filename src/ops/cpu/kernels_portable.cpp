@@ -1,5 +1,6 @@
 // The kernels at the level this file is named after.
 #define PORO_ISA portable
+#include "ops/cpu/attention_kernels.h"
 #include "ops/cpu/dot_kernels.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/row_kernels.h"
@@ -14,6 +15,9 @@ constinit const Kernels kPortableKernels = {
     .swiglu = portable::swiglu,
     .log_sum_exp = portable::log_sum_exp,
     .dot = portable::dot,
+    .attend = portable::attend,
+    .merge = portable::merge,
+    .finish = portable::finish,
     .fma_rounds = portable::fma_rounds,
 };
 

@@ -13,7 +13,6 @@ namespace poro::amx {
 namespace {
 
 constexpr int64_t kTileBytes = 1024;  // 16 rows of 64 bytes
-constexpr int64_t kStepsPerChunk = kChunk / kStep;
 constexpr int kRowBytes = 64;
 
 struct alignas(64) TileConfig {
@@ -23,12 +22,16 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {};
 };
 
+// The compiler's tile intrinsics do not say that they read memory; this keeps what was written before them before them.
+inline void finish_writes(const void* data) { asm volatile("" : : "r"(data) : "memory"); }
+
 void configure_tiles() {
   TileConfig config;
   for (int tile = 0; tile < 8; ++tile) {
     config.row_bytes[tile] = kRowBytes;
     config.rows[tile] = 16;
   }
+  finish_writes(&config);
   _tile_loadconfig(&config);
 }
 
@@ -45,10 +48,10 @@ inline void transpose(__m512i (&rows)[16]) {
       quads[i + 2 * j + 1] = _mm512_unpackhi_epi64(pairs[i + j], pairs[i + j + 2]);
     }
   for (int j = 0; j < 4; ++j) {
-    const __m512i low0 = _mm512_shuffle_i32x4(quads[j], quads[j + 4], 0x88),
-                  low1 = _mm512_shuffle_i32x4(quads[j + 8], quads[j + 12], 0x88);
-    const __m512i high0 = _mm512_shuffle_i32x4(quads[j], quads[j + 4], 0xdd),
-                  high1 = _mm512_shuffle_i32x4(quads[j + 8], quads[j + 12], 0xdd);
+    const __m512i low0 = _mm512_shuffle_i32x4(quads[j], quads[j + 4], 0x88);
+    const __m512i low1 = _mm512_shuffle_i32x4(quads[j + 8], quads[j + 12], 0x88);
+    const __m512i high0 = _mm512_shuffle_i32x4(quads[j], quads[j + 4], 0xdd);
+    const __m512i high1 = _mm512_shuffle_i32x4(quads[j + 8], quads[j + 12], 0xdd);
     rows[j] = _mm512_shuffle_i32x4(low0, low1, 0x88);
     rows[j + 8] = _mm512_shuffle_i32x4(low0, low1, 0xdd);
     rows[j + 4] = _mm512_shuffle_i32x4(high0, high1, 0x88);
@@ -210,6 +213,7 @@ void product(const ProductArgs& args) {
         else if (block_end < args.last)
           next = panel_at(block_end, 0);
         Fetch fetch(next, groups * steps);
+        finish_writes(packed_panel);
         for (int64_t group = 0; group < groups; ++group) {
           std::byte* block_sums = sums + ((output - block) / kPanel * groups + group) * 4 * kTileBytes;
           multiply(packed_panel, x + group * kTokenGroup * steps * kStep * 2, steps,

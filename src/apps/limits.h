@@ -1,0 +1,24 @@
+// What this machine can do, measured in the run that reports a share of it.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "base/device.h"
+#include "ops/cpu/peak.h"
+
+namespace poro {
+
+struct Limits {
+  double read_bytes_per_second = 0;  // All threads reading memory on huge pages, the best of several passes over 1 GiB.
+  double f32_flops = 0;              // Operations per second, a multiplication and an addition being two: ops/cpu/peak.h
+  double bf16_flops = 0;
+  double int8_flops = 0;
+
+  double peak(Unit unit) const { return unit == Unit::kF32 ? f32_flops : unit == Unit::kBf16 ? bf16_flops : int8_flops; }
+};
+
+Limits measure_limits(Cpu& cpu);
+
+nlohmann::ordered_json to_json(const Limits& limits);
+
+}  // namespace poro
