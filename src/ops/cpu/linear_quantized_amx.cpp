@@ -78,15 +78,21 @@ struct PanelSlices {
   int64_t scale_stride;
 };
 
+// A group's sums are added two groups later: a load cannot take its bytes from a tile's store that is still in flight, and by
+// then that store has reached the cache.
 template <int kBlocks>
 void multiply_blocks(const PanelSlices& w, int64_t num_groups, const QuantizedTokens& x, float* y) {
-  GroupSums sums;
+  GroupSums sums[2];
+  const auto add = [&](int64_t group) {
+    add_sums<kBlocks>(sums[group % 2], w.scales + group * w.scale_stride, x.at(group, 0).scales, y);
+  };
   for (int64_t group = 0; group < num_groups; ++group) {
     multiply_group<kBlocks>(w.slices + group * w.slice_stride, x.at(group, 0));
-    if (group > 0) add_sums<kBlocks>(sums, w.scales + (group - 1) * w.scale_stride, x.at(group - 1, 0).scales, y);
-    store_sums<kBlocks>(sums);
+    if (group >= 2) add(group - 2);
+    store_sums<kBlocks>(sums[group % 2]);
   }
-  add_sums<kBlocks>(sums, w.scales + (num_groups - 1) * w.scale_stride, x.at(num_groups - 1, 0).scales, y);
+  if (num_groups >= 2) add(num_groups - 2);
+  add(num_groups - 1);
 }
 
 void multiply_panel(const PanelProduct& task, const PanelSlices& w) {

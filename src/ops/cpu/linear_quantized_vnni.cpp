@@ -80,42 +80,65 @@ inline __m512 load_scales(const std::byte* scales) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
-inline void add_sums(__m512i sums, __m512 step, float* y) {
-  _mm512_storeu_ps(y, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), step, _mm512_loadu_ps(y)));
-}
+// y + sums * step, for a row of each lane.
+inline __m512 add_sums(__m512 y, __m512i sums, __m512 step) { return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), step, y); }
 
-// One block times `kTokens` tokens.
+// The blocks of a panel times `kTokens` tokens. The results of few tokens stay in registers from group to group.
 template <class Block, int kTokens>
-void multiply_tile(const std::byte* block, const QuantizedTokens& x, float* y) {
+void multiply_tile(const PanelProduct& task) {
+  constexpr bool kKeepsResults = kTokens <= 4;
   constexpr int64_t kQuads = Block::kColumns / 4 / Block::kSlices;  // Of a slice.
-  __m512i sums0[kTokens], sums1[kTokens];
-  for (int t = 0; t < kTokens; ++t) sums0[t] = sums1[t] = _mm512_set1_epi32(x.biases[t]);
-  for (int64_t j = 0; j < Block::kSlices; ++j) {
-    const std::byte* slice = block + kScaleBytes + j * kSliceBytes;
-    _mm_prefetch(slice + kPrefetchBytes, _MM_HINT_T0);
-    _mm_prefetch(slice + kPrefetchBytes + 64, _MM_HINT_T0);
-    const Weights<kQuads> w = unpack(Block{}, slice);
+  float* y = task.y;
+  __m512 y0[kTokens], y1[kTokens];
+  if constexpr (kKeepsResults)
     for (int t = 0; t < kTokens; ++t) {
-      const int8_t* token = x.values + t * Block::kColumns + j * 4;
-      const __m512i quad = load_quad(token);
-      sums0[t] = add_dot(sums0[t], w.rows0[0], quad);
-      sums1[t] = add_dot(sums1[t], w.rows1[0], quad);
-      if constexpr (kQuads == 2) {
-        const __m512i second_quad = load_quad(token + Block::kColumns / 2);
-        sums0[t] = add_dot(sums0[t], w.rows0[1], second_quad);
-        sums1[t] = add_dot(sums1[t], w.rows1[1], second_quad);
+      y0[t] = _mm512_loadu_ps(y + t * kPanelRows);
+      y1[t] = _mm512_loadu_ps(y + t * kPanelRows + 16);
+    }
+  const std::byte* block = task.blocks;
+  QuantizedTokens x = task.x;
+  for (int64_t group = 0; group < task.num_groups; ++group, block += Block::kBytes, x = x.at(1, 0)) {
+    __m512i sums0[kTokens], sums1[kTokens];
+    for (int t = 0; t < kTokens; ++t) sums0[t] = sums1[t] = _mm512_set1_epi32(x.biases[t]);
+    for (int64_t j = 0; j < Block::kSlices; ++j) {
+      const std::byte* slice = block + kScaleBytes + j * kSliceBytes;
+      _mm_prefetch(slice + kPrefetchBytes, _MM_HINT_T0);
+      _mm_prefetch(slice + kPrefetchBytes + 64, _MM_HINT_T0);
+      const Weights<kQuads> w = unpack(Block{}, slice);
+      for (int t = 0; t < kTokens; ++t) {
+        const int8_t* token = x.values + t * Block::kColumns + j * 4;
+        const __m512i quad = load_quad(token);
+        sums0[t] = add_dot(sums0[t], w.rows0[0], quad);
+        sums1[t] = add_dot(sums1[t], w.rows1[0], quad);
+        if constexpr (kQuads == 2) {
+          const __m512i second_quad = load_quad(token + Block::kColumns / 2);
+          sums0[t] = add_dot(sums0[t], w.rows0[1], second_quad);
+          sums1[t] = add_dot(sums1[t], w.rows1[1], second_quad);
+        }
+      }
+    }
+    const __m512 scales0 = load_scales(block), scales1 = load_scales(block + 32);
+    for (int t = 0; t < kTokens; ++t) {
+      const __m512 x_scale = _mm512_set1_ps(x.scales[t]);
+      const __m512 step0 = _mm512_mul_ps(x_scale, scales0), step1 = _mm512_mul_ps(x_scale, scales1);
+      float* at = y + t * kPanelRows;
+      if constexpr (kKeepsResults) {
+        y0[t] = add_sums(y0[t], sums0[t], step0);
+        y1[t] = add_sums(y1[t], sums1[t], step1);
+      } else {
+        _mm512_storeu_ps(at, add_sums(_mm512_loadu_ps(at), sums0[t], step0));
+        _mm512_storeu_ps(at + 16, add_sums(_mm512_loadu_ps(at + 16), sums1[t], step1));
       }
     }
   }
-  const __m512 scales0 = load_scales(block), scales1 = load_scales(block + 32);
-  for (int t = 0; t < kTokens; ++t) {
-    const __m512 x_scale = _mm512_set1_ps(x.scales[t]);
-    add_sums(sums0[t], _mm512_mul_ps(x_scale, scales0), y + t * kPanelRows);
-    add_sums(sums1[t], _mm512_mul_ps(x_scale, scales1), y + t * kPanelRows + 16);
-  }
+  if constexpr (kKeepsResults)
+    for (int t = 0; t < kTokens; ++t) {
+      _mm512_storeu_ps(y + t * kPanelRows, y0[t]);
+      _mm512_storeu_ps(y + t * kPanelRows + 16, y1[t]);
+    }
 }
 
-using TileFunction = void (*)(const std::byte*, const QuantizedTokens&, float*);
+using TileFunction = void (*)(const PanelProduct&);
 
 template <class Block, int... kTokens>
 TileFunction tile_function(int64_t tokens, std::integer_sequence<int, kTokens...>) {
@@ -123,15 +146,21 @@ TileFunction tile_function(int64_t tokens, std::integer_sequence<int, kTokens...
   return kFunctions[tokens - 1];
 }
 
+// One tile passes all the groups; several pass a block while it lies in the first-level cache.
 template <class Block>
 void multiply(const PanelProduct& task) {
-  for (int64_t group = 0; group < task.num_groups; ++group) {
-    for (int64_t token = 0; token < task.num_tokens; token += kMaxTile) {
-      const int64_t left = task.num_tokens - token, count = left < kMaxTile ? left : kMaxTile;
-      tile_function<Block>(count, std::make_integer_sequence<int, kMaxTile>{})(task.blocks + group * Block::kBytes, task.x.at(group, token),
-                                                                               task.y + token * kPanelRows);
+  constexpr auto kTiles = std::make_integer_sequence<int, kMaxTile>{};
+  if (task.num_tokens <= kMaxTile) return tile_function<Block>(task.num_tokens, kTiles)(task);
+  const int64_t num_tiles = (task.num_tokens + kMaxTile - 1) / kMaxTile, tile = (task.num_tokens + num_tiles - 1) / num_tiles;
+  for (int64_t group = 0; group < task.num_groups; ++group)
+    for (int64_t token = 0; token < task.num_tokens; token += tile) {
+      const int64_t left = task.num_tokens - token, count = left < tile ? left : tile;
+      tile_function<Block>(count, kTiles)({.blocks = task.blocks + group * Block::kBytes,
+                                           .num_groups = 1,
+                                           .x = task.x.at(group, token),
+                                           .num_tokens = count,
+                                           .y = task.y + token * kPanelRows});
     }
-  }
 }
 
 }  // namespace
