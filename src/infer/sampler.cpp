@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -33,6 +34,20 @@ void widen(const Tensor& logits, std::vector<double>& wide) {
     widen(logits.as<float>(), wide);
 }
 
+// Four running extremes, because one is a chain of dependent comparisons.
+template <class Better>
+double extreme(std::span<const double> values, const Better& better) {
+  double best[4] = {values[0], values[0], values[0], values[0]};
+  size_t i = 0;
+  for (; i + 4 <= values.size(); i += 4)
+    for (size_t lane = 0; lane < 4; ++lane) best[lane] = better(values[i + lane], best[lane]) ? values[i + lane] : best[lane];
+  for (; i < values.size(); ++i) best[0] = better(values[i], best[0]) ? values[i] : best[0];
+  for (const double value : best) best[0] = better(value, best[0]) ? value : best[0];
+  return best[0];
+}
+double highest(std::span<const double> values) { return extreme(values, std::greater<>()); }
+double lowest(std::span<const double> values) { return extreme(values, std::less<>()); }
+
 }  // namespace
 
 int32_t argmax(std::span<const double> logits) {
@@ -42,10 +57,10 @@ int32_t argmax(std::span<const double> logits) {
 std::vector<double> log_softmax(const Tensor& logits) {
   std::vector<double> result;
   widen(logits, result);
-  const double highest = *std::max_element(result.begin(), result.end());
+  const double top = highest(result);
   double sum = 0;
-  for (const double logit : result) sum += std::exp(logit - highest);
-  const double log_sum = highest + std::log(sum);
+  for (const double logit : result) sum += std::exp(logit - top);
+  const double log_sum = top + std::log(sum);
   for (double& value : result) value -= log_sum;
   return result;
 }
@@ -94,7 +109,7 @@ void Sampler::load(const Tensor& logits) {
   widen(logits, logits_);
   ids_.resize(logits_.size());
   std::iota(ids_.begin(), ids_.end(), 0);
-  weights_.resize(logits_.size());
+  weights_.assign(logits_.size(), 1.0);
 }
 
 void Sampler::apply_penalties() {
@@ -111,13 +126,13 @@ void Sampler::apply_penalties() {
 // The highest logit becomes 0, which changes no probability and keeps every later exponential in range, however small the
 // temperature. Candidates without any probability leave here.
 void Sampler::shift_and_scale() {
-  const double highest = *std::max_element(logits_.begin(), logits_.end());
-  if (highest == -kInfinity) fail("every logit is -inf, so there is no next token to choose");
-  if (highest == kInfinity)
+  const double top = highest(logits_);
+  if (top == -kInfinity) fail("every logit is -inf, so there is no next token to choose");
+  if (top == kInfinity)
     for (double& logit : logits_) logit = logit == kInfinity ? 0 : -kInfinity;
   else
-    for (double& logit : logits_) logit = (logit - highest) / parameters_.temperature;
-  keep_if([&](size_t i) { return logits_[i] != -kInfinity; });
+    for (double& logit : logits_) logit = (logit - top) / parameters_.temperature;
+  if (lowest(logits_) == -kInfinity) keep_if([&](size_t i) { return logits_[i] != -kInfinity; });
 }
 
 // All that equal the k-th stay.
@@ -125,8 +140,8 @@ void Sampler::keep_top_k() {
   const size_t k = static_cast<size_t>(parameters_.top_k);
   if (k >= ids_.size()) return;
   const double rank = static_cast<double>(ids_.size() - k + 1);
-  const double lowest = logits_[first_reaching(logits_, [](size_t) { return 1.0; }, [&](double sum) { return sum >= rank; })];
-  keep_if([&](size_t i) { return logits_[i] >= lowest; });
+  const double least = logits_[first_reaching(logits_, [&](double sum) { return sum >= rank; })];
+  keep_if([&](size_t i) { return logits_[i] >= least; });
 }
 
 void Sampler::weigh() {
@@ -135,33 +150,32 @@ void Sampler::weigh() {
     weights_[i] = std::exp(logits_[i]);
     total_weight_ += weights_[i];
   }
+  for (double& weight : weights_) weight /= total_weight_;
+  log_sum_ = std::log(total_weight_);
+  total_weight_ = 1;
 }
 
 // Going up from the least likely, tokens leave while their sum is at most 1 - top_p; among equals the lower id leaves first.
 void Sampler::keep_top_p() {
-  const double total = total_weight_;
-  const size_t last = first_reaching(
-      logits_, [&](size_t i) { return weights_[i] / total; }, [&](double sum) { return sum > 1 - parameters_.top_p; });
-  const double lowest = logits_[last];
-  const int32_t lowest_id = ids_[last];
-  keep_if([&](size_t i) { return logits_[i] > lowest || (logits_[i] == lowest && ids_[i] >= lowest_id); });
+  const size_t last = first_reaching(logits_, [&](double sum) { return sum > 1 - parameters_.top_p; });
+  const double least = logits_[last];
+  const int32_t least_id = ids_[last];
+  keep_if([&](size_t i) { return (logits_[i] > least) | ((logits_[i] == least) & (ids_[i] >= least_id)); });
 }
 
 void Sampler::keep_min_p() {
-  const double highest = *std::max_element(weights_.begin(), weights_.end());
-  const double lowest = parameters_.min_p * (highest / total_weight_), total = total_weight_;
-  keep_if([&](size_t i) { return weights_[i] / total >= lowest; });
+  const double total = total_weight_, least = parameters_.min_p * (highest(weights_) / total);
+  keep_if([&](size_t i) { return weights_[i] / total >= least; });
 }
 
 // Meister et al., Locally Typical Sampling, 2022: tokens by how far their surprise is from the expected one.
 void Sampler::keep_typical_p() {
-  const double total = total_weight_, log_total = std::log(total);
+  const double total = total_weight_, log_total = log_sum_ + std::log(total);
   double entropy = 0;
   for (size_t i = 0; i < ids_.size(); ++i) entropy += weights_[i] / total * (log_total - logits_[i]);
   keys_.resize(ids_.size());
   for (size_t i = 0; i < ids_.size(); ++i) keys_[i] = std::abs(log_total - logits_[i] - entropy);
-  const double farthest = keys_[first_reaching(
-      keys_, [&](size_t i) { return weights_[i] / total; }, [&](double sum) { return sum >= parameters_.typical_p; })];
+  const double farthest = keys_[first_reaching(keys_, [&](double sum) { return sum / total >= parameters_.typical_p; })];
   keep_if([&](size_t i) { return keys_[i] <= farthest; });
 }
 
@@ -183,36 +197,50 @@ void Sampler::keep_if(const Keep& keep) {
   weights_.resize(kept);
 }
 
-// The first candidate, in rising order of key and then index, whose running sum of weights satisfies is_reached; the last one
-// if none does. A sort would answer too, in ten times the time: instead the keys fall into bins, and only the bin where the
-// sum passes is looked at closer.
-template <class Weight, class Reached>
-size_t Sampler::first_reaching(const std::vector<double>& keys, const Weight& weight, const Reached& is_reached) {
+// The first candidate, in rising order of key and then index, at which the running sum of weights satisfies is_reached; the
+// last one if none does. A sort would answer too, in ten times the time: instead the keys fall into bins, and only the bin
+// where the sum passes, the border, is looked at closer.
+template <class Reached>
+size_t Sampler::first_reaching(const std::vector<double>& all_keys, const Reached& is_reached) {
   constexpr size_t kFew = 64;
-  constexpr int kBins = 2048;
-  border_.resize(keys.size());
-  std::iota(border_.begin(), border_.end(), 0);
-  const auto key = [&](int32_t i) { return keys[static_cast<size_t>(i)]; };
+  constexpr int32_t kBins = 2048;
+  std::span<const double> keys = all_keys, weights = weights_;
+  border_.keys.resize(keys.size());
+  border_.weights.resize(keys.size());
+  border_.indices.resize(keys.size());
+  border_.bins.resize(keys.size());
+  std::iota(border_.indices.begin(), border_.indices.end(), 0);
   double below = 0;  // The weight of everything under the border.
-  for (size_t size = 0; border_.size() > kFew && border_.size() != size;) {
-    size = border_.size();
-    const auto [low, high] = std::minmax_element(border_.begin(), border_.end(), [&](int32_t a, int32_t b) { return key(a) < key(b); });
-    const double lowest = key(*low), scale = (kBins - 1) / (key(*high) - lowest);
+  while (keys.size() > kFew) {
+    const size_t size = keys.size();
+    const double low = lowest(keys), scale = (kBins - 1) / (highest(keys) - low);
     if (!std::isfinite(scale)) break;  // All the same.
-    const auto bin = [&](int32_t i) { return static_cast<size_t>((key(i) - lowest) * scale); };
+    for (size_t i = 0; i < size; ++i) border_.bins[i] = static_cast<int32_t>((keys[i] - low) * scale);
     bin_weights_.assign(kBins, 0.0);
-    for (const int32_t i : border_) bin_weights_[bin(i)] += weight(static_cast<size_t>(i));
-    const size_t top = bin(*high);
-    size_t passing = 0;
-    while (passing < top && !is_reached(below + bin_weights_[passing])) below += bin_weights_[passing++];
-    std::erase_if(border_, [&](int32_t i) { return bin(i) != passing; });
+    for (size_t i = 0; i < size; ++i) bin_weights_[static_cast<size_t>(border_.bins[i])] += weights[i];
+    int32_t passing = 0;
+    while (passing < kBins - 1 && !is_reached(below + bin_weights_[static_cast<size_t>(passing)]))
+      below += bin_weights_[static_cast<size_t>(passing++)];
+    size_t kept = 0;
+    for (size_t i = 0; i < size; ++i) {
+      border_.keys[kept] = keys[i];
+      border_.weights[kept] = weights[i];
+      border_.indices[kept] = border_.indices[i];
+      kept += border_.bins[i] == passing ? 1 : 0;
+    }
+    keys = std::span(border_.keys).first(kept);
+    weights = std::span(border_.weights).first(kept);
+    if (kept == size) break;
   }
-  std::sort(border_.begin(), border_.end(), [&](int32_t a, int32_t b) { return key(a) != key(b) ? key(a) < key(b) : a < b; });
-  for (const int32_t i : border_) {
-    below += weight(static_cast<size_t>(i));
-    if (is_reached(below)) return static_cast<size_t>(i);
+  std::vector<size_t> order(keys.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; });
+  size_t last = order.front();
+  for (const size_t i : order) {
+    last = i;
+    if (is_reached(below += weights[i])) break;
   }
-  return static_cast<size_t>(border_.back());
+  return static_cast<size_t>(border_.indices[last]);
 }
 
 }  // namespace poro

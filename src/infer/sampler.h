@@ -44,19 +44,26 @@ class Sampler {
   void keep_typical_p();
   template <class Keep>
   void keep_if(const Keep& keep);
-  template <class Weight, class Reached>
-  size_t first_reaching(const std::vector<double>& keys, const Weight& weight, const Reached& is_reached);
+  template <class Reached>
+  size_t first_reaching(const std::vector<double>& keys, const Reached& is_reached);
 
   SamplingParameters parameters_;
   std::unordered_map<int32_t, int64_t> times_generated_;  // Every token of prompt and answer; 0 for those of the prompt alone.
   Random random_;
 
-  // The candidates, three columns: the id; the logit less the highest one, over the temperature; its exponential.
+  // The candidates, three columns: the id; the logit less the highest one, over the temperature; its probability before
+  // top-p, 1 until `weigh`.
   std::vector<int32_t> ids_;
   std::vector<double> logits_, weights_;
-  double total_weight_ = 0;
-  std::vector<double> keys_, bin_weights_;  // Scratch of first_reaching.
-  std::vector<int32_t> border_;
+  double total_weight_ = 0;  // Of the candidates left.
+  double log_sum_ = 0;       // Log of the sum of the exponentials at `weigh`.
+
+  struct Border {  // Scratch of first_reaching.
+    std::vector<double> keys, weights;
+    std::vector<int32_t> indices, bins;
+  };
+  Border border_;
+  std::vector<double> keys_, bin_weights_;
 };
 
 // The highest logit's id, the lowest among equals.
