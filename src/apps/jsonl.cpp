@@ -9,19 +9,13 @@
 namespace poro {
 namespace {
 
-constexpr int kMaxDepth = 100;  // As deep as anything sensible, and shallow enough for the recursion of every visitor.
+constexpr int kMaxDepth =
+    100;  // As deep as anything sensible, and shallow enough for the recursion of every visitor.
 
 // "parse error at line 1, column 5: syntax error ..." without the library's tag before it.
 std::string plain_reason(const std::string& what) {
   const size_t tag_end = what.find("] ");
   return tag_end == std::string::npos ? what : what.substr(tag_end + 2);
-}
-
-void write_line(const Json& value) {
-  std::string line = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  line += '\n';
-  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fflush(stdout) != 0)
-    throw std::runtime_error("cannot write to standard output");
 }
 
 }  // namespace
@@ -30,13 +24,13 @@ Json parse_json_line(std::string_view line) {
   Json value;
   try {
     value = Json::parse(line.begin(), line.end(), [](int depth, Json::parse_event_t, Json&) {
-      if (depth > kMaxDepth) fail("the line is nested over {} levels", kMaxDepth);
+      if (depth > kMaxDepth) fail("nested over {} levels", kMaxDepth);
       return true;
     });
   } catch (const Json::exception& error) {
-    fail("the line is no JSON: {}", plain_reason(error.what()));
+    fail("not JSON: {}", plain_reason(error.what()));
   }
-  if (!value.is_object()) fail("the line holds {} {}, not an object in {{}}", value.is_array() ? "an" : "a", value.type_name());
+  if (!value.is_object()) fail("not a JSON object but of type {}", value.type_name());
   return value;
 }
 
@@ -50,7 +44,8 @@ std::optional<std::string> JsonlReader::next() {
     bool has_more = true;
     while (has_more) {
       input_.getline(piece.data(), piece.size());
-      // A full buffer without a line's end sets failbit alone; at the end of the input eofbit comes with or without characters.
+      // A full buffer without a line's end sets failbit alone; at the end of the input eofbit comes with or
+      // without characters.
       has_more = input_.fail() && !input_.eof() && !input_.bad();
       const size_t count = static_cast<size_t>(input_.gcount()) - (input_.good() ? 1 : 0);
       if (has_more) input_.clear();
@@ -65,9 +60,19 @@ std::optional<std::string> JsonlReader::next() {
   }
 }
 
-std::string JsonlReader::place() const { return fmt::format("{}, line {}", name_, line_); }
+std::string JsonlReader::place() const {
+  return fmt::format("{}, line {}", name_, line_);
+}
 
-void answer_lines(std::istream& input, const std::function<Json(const Json& line)>& answer) {
+void write_json_line(const Json& value) {
+  std::string line = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  line += '\n';
+  if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size() || std::fflush(stdout) != 0)
+    throw std::runtime_error("cannot write to standard output");
+}
+
+void answer_lines(std::istream& input, const std::function<Json(const Json& line)>& answer,
+                  const std::function<void()>& finish) {
   JsonlReader reader(input, "standard input");
   std::string first_failure;
   int64_t failures = 0;
@@ -75,15 +80,17 @@ void answer_lines(std::istream& input, const std::function<Json(const Json& line
     try {
       const std::optional<std::string> line = reader.next();
       is_done = !line;
-      if (line) write_line(answer(parse_json_line(*line)));
+      if (line) write_json_line(answer(parse_json_line(*line)));
     } catch (const Error& error) {
       const std::string sentence = fmt::format("{}: {}", reader.place(), error.what());
       if (failures++ == 0) first_failure = sentence;
-      write_line({{"error", sentence}});
+      write_json_line({{"error", sentence}});
     }
   }
+  if (finish) finish();
   if (failures == 1) throw Error(first_failure);
-  if (failures > 1) fail("{} (and {} more line{} failed)", first_failure, failures - 1, failures == 2 ? "" : "s");
+  if (failures > 1)
+    fail("{} (and {} more line{} failed)", first_failure, failures - 1, failures == 2 ? "" : "s");
 }
 
 const Json* Fields::find(std::string_view name) {
@@ -103,7 +110,8 @@ std::optional<int64_t> Fields::integer(std::string_view name) {
   const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_number_integer() || (value->is_number_unsigned() && value->get<uint64_t>() > INT64_MAX))
-    fail("\"{}\" is {}, not a whole number", name, value->is_number() ? value->dump() : std::string(value->type_name()));
+    fail("\"{}\" is {}, not a whole number", name,
+         value->is_number() ? value->dump() : std::string(value->type_name()));
   return value->get<int64_t>();
 }
 
@@ -123,7 +131,9 @@ std::optional<std::vector<int32_t>> Fields::ids(std::string_view name) {
   for (const Json& id : *value) {
     if (!id.is_number_integer() || id < 0 || id > INT32_MAX)
       fail("\"{}\" holds {} at index {}, which is no token id", name,
-           id.is_primitive() ? id.dump(-1, ' ', false, Json::error_handler_t::replace) : std::string(id.type_name()), ids.size());
+           id.is_primitive() ? id.dump(-1, ' ', false, Json::error_handler_t::replace)
+                             : std::string(id.type_name()),
+           ids.size());
     ids.push_back(id.get<int32_t>());
   }
   return ids;

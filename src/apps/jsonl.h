@@ -1,5 +1,5 @@
-// JSON Lines in, one object per line: the form in which every command takes more than one input. What is wrong with a line is
-// said with its number, and the lines after it can still be read.
+// JSON Lines in, one object per line: the form in which every command takes more than one input. What is
+// wrong with a line is said with its number, and the lines after it can still be read.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace poro {
 
 using Json = nlohmann::ordered_json;
 
-// One line as a JSON object. Throws Error (without a line number) for text that is not UTF-8, not JSON, nested over 100
-// levels, or no object.
+// One line as a JSON object. Throws Error (without a line number) for text that is not UTF-8, not JSON,
+// nested over 100 levels, or no object.
 Json parse_json_line(std::string_view line);
 
 class JsonlReader {
@@ -27,7 +27,8 @@ class JsonlReader {
   // `name` is what errors call the input: "standard input", or a file.
   JsonlReader(std::istream& input, std::string name) : input_(input), name_(std::move(name)) {}
 
-  // The next line that is not blank, without its end; none after the last. Throws Error for a line that is too long.
+  // The next line that is not blank, without its end; none after the last. Throws Error for a line that is
+  // too long.
   std::optional<std::string> next();
   // "standard input, line 3", of the line that `next` gave.
   std::string place() const;
@@ -38,10 +39,14 @@ class JsonlReader {
   int64_t line_ = 0;
 };
 
-// Answers every line of standard input by one line on standard output, in order. A line that fails, in parsing or in `answer`,
-// is answered {"error": ...}; the first failure is thrown again at the end, so the exit code is 2. `finish` may add
-// lines of its own.
-void answer_lines(std::istream& input, const std::function<Json(const Json& line)>& answer);
+// Writes one line to standard output and flushes it.
+void write_json_line(const Json& value);
+
+// Answers every line of the input by one line on standard output, in order, then calls `finish`. A line that
+// fails, in parsing or in `answer`, is answered {"error": ...}, and the others all the same; the first
+// failure is thrown at the very end, so the exit code is 2.
+void answer_lines(std::istream& input, const std::function<Json(const Json& line)>& answer,
+                  const std::function<void()>& finish = {});
 
 // The fields of one object, taken out one by one with their types checked. Errors name the field.
 class Fields {

@@ -24,7 +24,10 @@ constexpr int kExitBadInput = 2;
 // In the order of `poro --help`.
 const std::vector<void (*)(CLI::App& root)> kCommands = {
     add_bench,
+    add_chat,
+    add_generate,
     add_sample,
+    add_score,
     add_template,
     add_tokenize,
 };

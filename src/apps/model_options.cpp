@@ -1,5 +1,7 @@
 #include "apps/model_options.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -15,6 +17,64 @@ std::filesystem::path hub_cache() {
     return std::filesystem::path(home) / "huggingface/hub";
   const char* home = std::getenv("HOME");
   return std::filesystem::path(home != nullptr ? home : ".") / ".cache/huggingface/hub";
+}
+
+constexpr std::string_view kShapePrefix = "shape:";
+
+// What models of this family and its neighbours call the token after an answer. Base models name only the end
+// of text in their configs, and copies of configs lose entries; a vocabulary that has one of these as a
+// special token means it.
+constexpr std::string_view kEndOfTurnTokens[] = {"<|eot_id|>",    "<|eom_id|>",    "<|end_of_text|>",
+                                                 "<|im_end|>",    "<|endoftext|>", "<|end|>",
+                                                 "<end_of_turn>", "</s>"};
+
+void add_id(std::vector<int32_t>& ids, int32_t id) {
+  if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+}
+
+// The special token that the template writes right after the answer of an assistant, whatever it is called.
+std::optional<int32_t> token_after_answer(const Tokenizer& tokenizer, const ChatTemplate& chat_template) {
+  constexpr std::string_view kAnswer = "Poro";
+  TemplateInput input;
+  input.messages = {{{"role", "user"}, {"content", "?"}}, {{"role", "assistant"}, {"content", kAnswer}}};
+  std::string text;
+  try {
+    text = chat_template.render(input).text;
+  } catch (const Error&) {  // A template may want another form of conversation; the names above must do then.
+    return std::nullopt;
+  }
+  const size_t answer = text.rfind(kAnswer);
+  if (answer == std::string::npos) return std::nullopt;
+  const std::vector<int32_t> after = tokenizer.encode(std::string_view(text).substr(answer + kAnswer.size()));
+  if (after.empty() || !tokenizer.is_special(after.front())) return std::nullopt;
+  return after.front();
+}
+
+std::vector<int32_t> find_stop_ids(const OpenModel& model) {
+  std::vector<int32_t> ids;
+  for (const int32_t id : model.generation.eos_ids) add_id(ids, id);
+  for (const int32_t id : model.llama->config().eos_ids) add_id(ids, id);
+  if (!model.tokenizer) return ids;
+  for (const std::string_view name : kEndOfTurnTokens)
+    if (const auto id = model.tokenizer->token_id(name); id && model.tokenizer->is_special(*id))
+      add_id(ids, *id);
+  if (model.chat_template)
+    if (const auto id = token_after_answer(*model.tokenizer, *model.chat_template)) add_id(ids, *id);
+  return ids;
+}
+
+bool has_tokenizer(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "tokenizer.json") ||
+         std::filesystem::exists(folder / "tokenizer.model");
+}
+
+bool has_chat_template(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / "chat_template.jinja") ||
+      std::filesystem::exists(folder / "chat_template.json"))
+    return true;
+  const std::filesystem::path config = folder / "tokenizer_config.json";
+  return std::filesystem::exists(config) &&
+         read_file(config, uint64_t{64} << 20).find("\"chat_template\"") != std::string::npos;
 }
 
 }  // namespace
@@ -40,6 +100,90 @@ std::filesystem::path model_folder(const std::string& model) {
       "no model \"{}\": it is no folder, and the hub cache does not hold it; name a folder, or fetch it "
       "first with `poro pull {}`",
       model, model);
+}
+
+void add_compute_options(CLI::App& command, ModelOptions& options) {
+  command.add_option("--device", options.device,
+                     "auto, cpu, cuda, cuda:N, or reference (slow, double precision)");
+  command.add_option("--dtype", options.dtype,
+                     "How weights are held: auto (as stored), f32, bf16, int8, int4");
+  command.add_option("--threads", options.threads,
+                     "Threads that compute; 0: every core this process may use");
+  command.add_option("--seed", options.seed, "The seed of random choices");
+  command.add_option("--context", options.context,
+                     "The most tokens of prompt and answer together; default: the model's limit");
+  command.add_option("--weight-cache", options.weight_cache,
+                     "Keep int8 or int4 weights in this folder for the next start");
+}
+
+std::unique_ptr<Device> open_device(const ModelOptions& options) {
+  if (options.threads < 0 || options.threads > 4096)
+    fail("--threads {} is not from 0 to 4096", options.threads);
+  if (options.device == "auto" || options.device == "cpu") return Device::cpu(options.threads);
+  if (options.device == "reference") return Device::reference();
+  if (options.device == "cuda" || options.device.starts_with("cuda:"))
+    fail("--device {}: this build has no CUDA kernels yet; use --device cpu", options.device);
+  fail("--device \"{}\" is none of auto, cpu, cuda, cuda:N, reference", options.device);
+}
+
+std::optional<DType> weight_dtype(const ModelOptions& options) {
+  if (options.dtype == "auto") return std::nullopt;
+  if (options.dtype == "f32") return DType::kF32;
+  if (options.dtype == "bf16") return DType::kBF16;
+  if (options.dtype == "int8") return DType::kI8;
+  if (options.dtype == "int4") return DType::kI4;
+  fail("--dtype \"{}\" is none of auto, f32, bf16, int8, int4", options.dtype);
+}
+
+OpenModel open_model(const ModelOptions& options) {
+  OpenModel model{.name = options.model,
+                  .device = open_device(options),
+                  .is_random = options.model.starts_with(kShapePrefix)};
+  const std::optional<DType> dtype = weight_dtype(options);
+  if (model.is_random) {
+    const LlamaConfig config = LlamaConfig::named_shape(options.model.substr(kShapePrefix.size()));
+    model.llama = std::make_unique<Llama>(
+        Llama::random(*model.device, config, dtype.value_or(config.dtype), options.seed.value_or(0)));
+  } else {
+    const std::filesystem::path folder = model_folder(options.model);
+    if (has_tokenizer(folder)) model.tokenizer = Tokenizer::load(folder);
+    if (model.tokenizer && has_chat_template(folder)) model.chat_template = ChatTemplate::load(folder);
+    model.generation = GenerationConfig::load(folder);
+    model.llama = std::make_unique<Llama>(
+        Llama::load(*model.device, folder, {.weights = dtype, .cache_folder = options.weight_cache}));
+  }
+  const int64_t limit = model.llama->config().max_positions;
+  model.context = options.context.value_or(limit);
+  if (model.context < 1 || model.context > limit)
+    fail("--context {} is not from 1 to {}, the limit of {}", model.context, limit, options.model);
+  model.stop_ids = find_stop_ids(model);
+  return model;
+}
+
+const Tokenizer& OpenModel::text_tokenizer() const {
+  if (!tokenizer)
+    fail(
+        "{} has no tokenizer (tokenizer.json or tokenizer.model), so it takes token ids only: use --jsonl "
+        "with lines {{\"ids\": [...]}}",
+        name);
+  return *tokenizer;
+}
+
+const ChatTemplate& OpenModel::conversation_template() const {
+  text_tokenizer();
+  if (!chat_template)
+    fail(
+        "{} has no chat template (in tokenizer_config.json or chat_template.jinja), so it is no chat model; "
+        "`poro generate` continues text",
+        name);
+  return *chat_template;
+}
+
+std::vector<int32_t> OpenModel::encode_with_bos(const std::string& text) const {
+  std::vector<int32_t> ids = text_tokenizer().encode(text);
+  const std::optional<int32_t> bos = tokenizer->bos_id();
+  if (bos && (ids.empty() || ids.front() != *bos)) ids.insert(ids.begin(), *bos);
+  return ids;
 }
 
 }  // namespace poro

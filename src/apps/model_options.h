@@ -1,11 +1,20 @@
-// The options every command that loads a model shares.
+// The options every command that loads a model shares, and the model they name, opened once: device, weights,
+// tokenizer, chat template, and what ends an answer.
 #pragma once
 
 #include <CLI/CLI.hpp>
-
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
+
+#include "base/device.h"
+#include "model/config.h"
+#include "model/llama.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
 
 namespace poro {
 
@@ -14,12 +23,45 @@ struct ModelOptions {
   std::string device = "auto";  // auto | cpu | cuda | cuda:N | reference
   std::string dtype = "auto";   // auto | f32 | bf16 | int8 | int4
   int threads = 0;              // 0: every core this process may use.
-  uint64_t seed = 0;
+  std::optional<uint64_t> seed;
+  std::optional<int64_t> context;  // The most positions of a sequence; none: the model's limit.
+  std::string weight_cache;        // A folder where quantised weights are kept, or empty.
 };
 
-// Declares --model (required), and the folder behind it: a folder as it is, a hub name looked up in the local hub cache
-// (HF_HUB_CACHE, HF_HOME, or ~/.cache/huggingface/hub). Throws Error that says how to get the model.
+// Declares --model (required), and the folder behind it: a folder as it is, a hub name looked up in the local
+// hub cache (HF_HUB_CACHE, HF_HOME, or ~/.cache/huggingface/hub). Throws Error that says how to get the
+// model.
 void add_model_option(CLI::App& command, ModelOptions& options);
 std::filesystem::path model_folder(const std::string& model);
+
+// Declares --device, --dtype, --threads, --seed, --context and --weight-cache.
+void add_compute_options(CLI::App& command, ModelOptions& options);
+
+// The device that the options name, and the type of the weights (none: as the checkpoint stores them). Throws
+// Error.
+std::unique_ptr<Device> open_device(const ModelOptions& options);
+std::optional<DType> weight_dtype(const ModelOptions& options);
+
+struct OpenModel {
+  std::string name = {};
+  std::unique_ptr<Device> device = {};
+  std::unique_ptr<Llama> llama = {};
+  std::optional<Tokenizer> tokenizer = {};         // Not every folder has one.
+  std::optional<ChatTemplate> chat_template = {};  // Nor one of these.
+  GenerationConfig generation = {};
+  std::vector<int32_t> stop_ids =
+      {};  // End an answer: of both configs, and the end-of-turn tokens of tokenizer and template.
+  int64_t context = 0;
+  bool is_random = false;  // A shape with random weights.
+
+  // What the text commands cannot do without. Throws Error that says what is missing and what works instead.
+  const Tokenizer& text_tokenizer() const;
+  const ChatTemplate& conversation_template() const;
+  // With the begin-of-text token in front, unless the tokenizer has none or the text starts with it.
+  std::vector<int32_t> encode_with_bos(const std::string& text) const;
+};
+
+// Throws Error.
+OpenModel open_model(const ModelOptions& options);
 
 }  // namespace poro

@@ -11,11 +11,13 @@ namespace {
 
 std::vector<double> read_logits(Fields& fields) {
   const Json* array = fields.find("logits");
-  if (array == nullptr || !array->is_array() || array->empty()) fail("\"logits\" is missing or no array of numbers");
+  if (array == nullptr || !array->is_array() || array->empty())
+    fail("\"logits\" is missing or no array of numbers");
   std::vector<double> logits;
   logits.reserve(array->size());
   for (const Json& logit : *array) {
-    if (!logit.is_number()) fail("\"logits\" holds a {} at index {}, not a number", logit.type_name(), logits.size());
+    if (!logit.is_number())
+      fail("\"logits\" holds a {} at index {}, not a number", logit.type_name(), logits.size());
     logits.push_back(logit.get<double>());
   }
   return logits;
@@ -28,7 +30,8 @@ SamplingParameters read_parameters(Fields& fields) {
   if (!object->is_object()) fail("\"parameters\" is of type {}, not an object", object->type_name());
   for (const auto& [name, value] : object->items()) {
     const SamplingField* field = find_sampling_field(name);
-    if (field == nullptr) fail("\"parameters\" holds \"{}\", which is no sampling parameter; see `poro sample --help`", name);
+    if (field == nullptr)
+      fail("\"parameters\" holds \"{}\", which is no sampling parameter; see `poro sample --help`", name);
     if (!value.is_null()) set_parameter(parameters, *field, value);
   }
   return parameters;
@@ -55,9 +58,11 @@ Json probabilities(const Json& line) {
 
 void add_sample(CLI::App& root) {
   CLI::App* command = root.add_subcommand("sample", "What the sampler would draw from, given logits");
-  std::string footer = "Lines in:  {\"logits\": [...], \"previous_ids\": [...], \"parameters\": {...}}\n"
-                       "Lines out: {\"probabilities\": [...]}\nParameters, in the order they act:\n";
-  for (const SamplingField& field : sampling_fields()) footer += fmt::format("  {:<20} {}\n", field.name, field.help);
+  std::string footer =
+      "Lines in:  {\"logits\": [...], \"previous_ids\": [...], \"parameters\": {...}}\n"
+      "Lines out: {\"probabilities\": [...]}\nParameters, in the order they act:\n";
+  for (const SamplingField& field : sampling_fields())
+    footer += fmt::format("  {:<20} {}\n", field.name, field.help);
   footer += "Example: echo '{\"logits\": [1, 2, 3], \"parameters\": {\"top_k\": 2}}' | poro sample";
   command->footer(footer);
   command->callback([] { answer_lines(std::cin, probabilities); });

@@ -21,7 +21,9 @@ void widen(const T* values, std::vector<double>& wide) {
     has_nan |= wide[i] != wide[i];
   }
   if (has_nan)
-    fail("the logits hold NaN, so there is no next token to choose; are the weights damaged, or in a type too narrow for them?");
+    fail(
+        "the logits hold NaN, so there is no next token to choose; are the weights damaged, or in a type too "
+        "narrow for them?");
 }
 
 // The logits as f64. Throws Error when one is NaN.
@@ -40,13 +42,18 @@ double extreme(std::span<const double> values, const Better& better) {
   double best[4] = {values[0], values[0], values[0], values[0]};
   size_t i = 0;
   for (; i + 4 <= values.size(); i += 4)
-    for (size_t lane = 0; lane < 4; ++lane) best[lane] = better(values[i + lane], best[lane]) ? values[i + lane] : best[lane];
+    for (size_t lane = 0; lane < 4; ++lane)
+      best[lane] = better(values[i + lane], best[lane]) ? values[i + lane] : best[lane];
   for (; i < values.size(); ++i) best[0] = better(values[i], best[0]) ? values[i] : best[0];
   for (const double value : best) best[0] = better(value, best[0]) ? value : best[0];
   return best[0];
 }
-double highest(std::span<const double> values) { return extreme(values, std::greater<>()); }
-double lowest(std::span<const double> values) { return extreme(values, std::less<>()); }
+double highest(std::span<const double> values) {
+  return extreme(values, std::greater<>());
+}
+double lowest(std::span<const double> values) {
+  return extreme(values, std::less<>());
+}
 
 }  // namespace
 
@@ -69,12 +76,15 @@ void Sampler::add_prompt(std::span<const int32_t> ids) {
   for (const int32_t id : ids) times_generated_.try_emplace(id, 0);
 }
 
-void Sampler::add_generated(int32_t id) { ++times_generated_[id]; }
+void Sampler::add_generated(int32_t id) {
+  ++times_generated_[id];
+}
 
 int32_t Sampler::next(const Tensor& logits) {
   const Distribution left = distribution(logits);
   const double uniform = random_.uniform();
-  // The first candidate whose running sum passes the number; rounding may leave the last sum a hair short of it.
+  // The first candidate whose running sum passes the number; rounding may leave the last sum a hair short of
+  // it.
   size_t chosen = 0;
   double sum = 0;
   for (size_t i = 0; i < left.ids.size(); ++i) {
@@ -119,12 +129,13 @@ void Sampler::apply_penalties() {
     CHECK(id >= 0 && static_cast<size_t>(id) < logits_.size(), "token {} of {} logits", id, logits_.size());
     double& logit = logits_[static_cast<size_t>(id)];
     logit = logit < 0 ? logit * repetition : logit / repetition;
-    if (times > 0) logit -= parameters_.presence_penalty + parameters_.frequency_penalty * static_cast<double>(times);
+    if (times > 0)
+      logit -= parameters_.presence_penalty + parameters_.frequency_penalty * static_cast<double>(times);
   }
 }
 
-// The highest logit becomes 0, which changes no probability and keeps every later exponential in range, however small the
-// temperature. Candidates without any probability leave here.
+// The highest logit becomes 0, which changes no probability and keeps every later exponential in range,
+// however small the temperature. Candidates without any probability leave here.
 void Sampler::shift_and_scale() {
   const double top = highest(logits_);
   if (top == -kInfinity) fail("every logit is -inf, so there is no next token to choose");
@@ -155,7 +166,8 @@ void Sampler::weigh() {
   total_weight_ = 1;
 }
 
-// Going up from the least likely, tokens leave while their sum is at most 1 - top_p; among equals the lower id leaves first.
+// Going up from the least likely, tokens leave while their sum is at most 1 - top_p; among equals the lower
+// id leaves first.
 void Sampler::keep_top_p() {
   const size_t last = first_reaching(logits_, [&](double sum) { return sum > 1 - parameters_.top_p; });
   const double least = logits_[last];
@@ -175,7 +187,8 @@ void Sampler::keep_typical_p() {
   for (size_t i = 0; i < ids_.size(); ++i) entropy += weights_[i] / total * (log_total - logits_[i]);
   keys_.resize(ids_.size());
   for (size_t i = 0; i < ids_.size(); ++i) keys_[i] = std::abs(log_total - logits_[i] - entropy);
-  const double farthest = keys_[first_reaching(keys_, [&](double sum) { return sum / total >= parameters_.typical_p; })];
+  const double farthest =
+      keys_[first_reaching(keys_, [&](double sum) { return sum / total >= parameters_.typical_p; })];
   keep_if([&](size_t i) { return keys_[i] <= farthest; });
 }
 
@@ -197,9 +210,9 @@ void Sampler::keep_if(const Keep& keep) {
   weights_.resize(kept);
 }
 
-// The first candidate, in rising order of key and then index, at which the running sum of weights satisfies is_reached; the
-// last one if none does. A sort would answer too, in ten times the time: instead the keys fall into bins, and only the bin
-// where the sum passes, the border, is looked at closer.
+// The first candidate, in rising order of key and then index, at which the running sum of weights satisfies
+// is_reached; the last one if none does. A sort would answer too, in ten times the time: instead the keys
+// fall into bins, and only the bin where the sum passes, the border, is looked at closer.
 template <class Reached>
 size_t Sampler::first_reaching(const std::vector<double>& all_keys, const Reached& is_reached) {
   constexpr size_t kFew = 64;
@@ -234,7 +247,8 @@ size_t Sampler::first_reaching(const std::vector<double>& all_keys, const Reache
   }
   std::vector<size_t> order(keys.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return keys[a] != keys[b] ? keys[a] < keys[b] : a < b; });
   size_t last = order.front();
   for (const size_t i : order) {
     last = i;

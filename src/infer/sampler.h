@@ -1,6 +1,7 @@
-// Chooses the next token of one sequence. The stages and their order are those of transformers: repetition, presence and
-// frequency penalties, temperature, top-k, top-p, min-p, typical-p; each narrows a list of candidates that stays in the order
-// of the ids. The random number of a token depends on nothing but the seed and how many tokens were drawn before it.
+// Chooses the next token of one sequence. The stages and their order are those of transformers: repetition,
+// presence and frequency penalties, temperature, top-k, top-p, min-p, typical-p; each narrows a list of
+// candidates that stays in the order of the ids. The random number of a token depends on nothing but the seed
+// and how many tokens were drawn before it.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +17,17 @@ namespace poro {
 
 class Sampler {
  public:
-  explicit Sampler(const SamplingParameters& parameters) : parameters_(parameters), random_(parameters.seed) {}
+  explicit Sampler(const SamplingParameters& parameters)
+      : parameters_(parameters), random_(parameters.seed) {}
 
-  // The text that penalties look back on. The repetition penalty counts the prompt, presence and frequency do not.
+  // The text that penalties look back on. The repetition penalty counts the prompt, presence and frequency do
+  // not.
   void add_prompt(std::span<const int32_t> ids);
   void add_generated(int32_t id);
 
-  // Draws the next token from logits (V), f32 or f64, and adds it to the generated ones. Throws Error when a logit is NaN or
-  // all are -inf. Infinite logits are the limit: all probability is shared by those that are +inf.
+  // Draws the next token from logits (V), f32 or f64, and adds it to the generated ones. Throws Error when a
+  // logit is NaN or all are -inf. Infinite logits are the limit: all probability is shared by those that are
+  // +inf.
   int32_t next(const Tensor& logits);
 
   // What `next` would draw from: the ids left, in rising order, and their probabilities, until the next call.
@@ -48,11 +52,12 @@ class Sampler {
   size_t first_reaching(const std::vector<double>& keys, const Reached& is_reached);
 
   SamplingParameters parameters_;
-  std::unordered_map<int32_t, int64_t> times_generated_;  // Every token of prompt and answer; 0 for those of the prompt alone.
+  std::unordered_map<int32_t, int64_t>
+      times_generated_;  // Every token of prompt and answer; 0 for those of the prompt alone.
   Random random_;
 
-  // The candidates, three columns: the id; the logit less the highest one, over the temperature; its probability before
-  // top-p, 1 until `weigh`.
+  // The candidates, three columns: the id; the logit less the highest one, over the temperature; its
+  // probability before top-p, 1 until `weigh`.
   std::vector<int32_t> ids_;
   std::vector<double> logits_, weights_;
   double total_weight_ = 0;  // Of the candidates left.

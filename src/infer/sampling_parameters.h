@@ -1,5 +1,5 @@
-// How the next token is chosen from the model's logits: the numbers, their ranges, and one table of them from which flags,
-// JSON fields, `/set` and errors are made.
+// How the next token is chosen from the model's logits: the numbers, their ranges, and one table of them from
+// which flags, JSON fields, `/set` and errors are made.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ struct SamplingParameters {
 // One parameter: its name everywhere, what values it takes, and where it is kept.
 struct SamplingField {
   std::string_view name;
-  std::variant<double SamplingParameters::*, int64_t SamplingParameters::*, uint64_t SamplingParameters::*> member;
+  std::variant<double SamplingParameters::*, int64_t SamplingParameters::*, uint64_t SamplingParameters::*>
+      member;
   std::string_view range;  // "above 0 and at most 1"
   bool (*is_in_range)(double);
   std::string_view help;
@@ -37,8 +38,10 @@ std::span<const SamplingField> sampling_fields();
 // The field of that name, or null.
 const SamplingField* find_sampling_field(std::string_view name);
 
-// Sets one parameter from a JSON number or from text. Throws Error that names the parameter, its range and the value.
-void set_parameter(SamplingParameters& parameters, const SamplingField& field, const nlohmann::ordered_json& value);
+// Sets one parameter from a JSON number or from text. Throws Error that names the parameter, its range and
+// the value.
+void set_parameter(SamplingParameters& parameters, const SamplingField& field,
+                   const nlohmann::ordered_json& value);
 void set_parameter(SamplingParameters& parameters, const SamplingField& field, const std::string& text);
 // The value as text, as `set_parameter` takes it.
 std::string parameter_text(const SamplingParameters& parameters, const SamplingField& field);

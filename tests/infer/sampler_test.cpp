@@ -39,11 +39,13 @@ std::vector<double> random_logits(size_t count, double deviation, uint64_t seed 
   Random random(seed);
   std::vector<double> logits(count);
   for (double& logit : logits)
-    logit = deviation * std::sqrt(-2 * std::log(1 - random.uniform())) * std::cos(6.283185307179586 * random.uniform());
+    logit = deviation * std::sqrt(-2 * std::log(1 - random.uniform())) *
+            std::cos(6.283185307179586 * random.uniform());
   return logits;
 }
 
-// The same stages as sorts and masks over the whole vocabulary, one after the other, as their definitions read.
+// The same stages as sorts and masks over the whole vocabulary, one after the other, as their definitions
+// read.
 std::vector<double> by_definition(std::vector<double> x, const SamplingParameters& p) {
   const size_t n = x.size();
   const auto softmax = [](const std::vector<double>& values) {
@@ -100,7 +102,8 @@ TEST(Sampler, Goldens) {
   ASSERT_GT(cases.size(), 10u);
   for (const Json& c : cases) {
     SamplingParameters parameters;
-    for (const auto& [name, value] : c["parameters"].items()) set_parameter(parameters, *find_sampling_field(name), value);
+    for (const auto& [name, value] : c["parameters"].items())
+      set_parameter(parameters, *find_sampling_field(name), value);
     const auto ours = probabilities(c["logits"], parameters, c["previous_ids"]);
     const std::vector<double> theirs = c["probabilities"];
     ASSERT_EQ(ours.size(), theirs.size());
@@ -127,7 +130,8 @@ TEST(Sampler, AgreesWithTheDefinitionsAtEverySize) {
         const auto logits = random_logits(size, deviation, size);
         const auto ours = probabilities(logits, parameters), theirs = by_definition(logits, parameters);
         for (size_t i = 0; i < size; ++i)
-          ASSERT_NEAR(ours[i], theirs[i], 1e-12) << size << " tokens, deviation " << deviation << ", token " << i;
+          ASSERT_NEAR(ours[i], theirs[i], 1e-12)
+              << size << " tokens, deviation " << deviation << ", token " << i;
       }
 }
 
@@ -139,8 +143,10 @@ TEST(Sampler, TiesFollowTheDefinitions) {
 
 TEST(Sampler, InfiniteLogitsAreTheLimit) {
   EXPECT_EQ(probabilities({-kInfinity, 0, 0}, {}), (std::vector<double>{0, 0.5, 0.5}));
-  EXPECT_EQ(probabilities({kInfinity, 0, kInfinity, 1e308}, {.top_p = 0.9}), (std::vector<double>{0.5, 0, 0.5, 0}));
-  EXPECT_EQ(probabilities({-1e308, 1e308, 0}, {.temperature = 1e-300, .top_p = 0.9}), (std::vector<double>{0, 1, 0}));
+  EXPECT_EQ(probabilities({kInfinity, 0, kInfinity, 1e308}, {.top_p = 0.9}),
+            (std::vector<double>{0.5, 0, 0.5, 0}));
+  EXPECT_EQ(probabilities({-1e308, 1e308, 0}, {.temperature = 1e-300, .top_p = 0.9}),
+            (std::vector<double>{0, 1, 0}));
   EXPECT_THROW(probabilities({-kInfinity, -kInfinity}, {}), Error);
   EXPECT_THROW(probabilities({0, std::nan("")}, {}), Error);
   EXPECT_THROW(probabilities({0, std::nan("")}, {.temperature = 0}), Error);
@@ -148,7 +154,8 @@ TEST(Sampler, InfiniteLogitsAreTheLimit) {
 
 TEST(Sampler, PenaltiesLookBackOnTheRightTokens) {
   std::vector<double> logits = {1, 1, 1, -1};
-  Sampler sampler({.temperature = 0.5, .repetition_penalty = 2, .presence_penalty = 0.25, .frequency_penalty = 0.5});
+  Sampler sampler(
+      {.temperature = 0.5, .repetition_penalty = 2, .presence_penalty = 0.25, .frequency_penalty = 0.5});
   const std::vector<int32_t> prompt = {0, 0, 3};
   sampler.add_prompt(prompt);
   sampler.add_generated(1);
@@ -156,7 +163,9 @@ TEST(Sampler, PenaltiesLookBackOnTheRightTokens) {
   const auto left = sampler.distribution(view(logits));
   const double expected[] = {0.5, 0.5 - 0.25 - 2 * 0.5, 1, -2};  // Then divided by the temperature.
   for (size_t i = 0; i < 4; ++i)
-    EXPECT_NEAR(std::log(left.probabilities[i] / left.probabilities[2]), 2 * (expected[i] - expected[2]), 1e-12) << i;
+    EXPECT_NEAR(std::log(left.probabilities[i] / left.probabilities[2]), 2 * (expected[i] - expected[2]),
+                1e-12)
+        << i;
 }
 
 TEST(Sampler, DrawsWhatTheDistributionSays) {
@@ -186,8 +195,10 @@ TEST(Sampler, ASeedIsAText) {
 TEST(Sampler, KeepsUpWithTheModel) {
   std::vector<float> logits;
   for (const double logit : random_logits(128256, 2.5)) logits.push_back(static_cast<float>(logit));
-  const SamplingParameters settings[] = {
-      {.temperature = 0}, {.temperature = 0.6, .top_p = 0.9}, {.temperature = 1, .top_k = 50, .top_p = 0.9}, {.typical_p = 0.95}};
+  const SamplingParameters settings[] = {{.temperature = 0},
+                                         {.temperature = 0.6, .top_p = 0.9},
+                                         {.temperature = 1, .top_k = 50, .top_p = 0.9},
+                                         {.typical_p = 0.95}};
   for (const SamplingParameters& parameters : settings) {
     Sampler sampler(parameters);
     sampler.next(view(logits));
@@ -202,10 +213,20 @@ TEST(Sampler, KeepsUpWithTheModel) {
 }
 
 TEST(SamplingParameters, RefusesWhatMakesNoSense) {
-  const std::pair<const char*, const char*> bad[] = {
-      {"temperature", "-0.1"}, {"top_k", "-1"},  {"top_k", "1.5"},  {"top_p", "0"},      {"top_p", "1.1"},
-      {"min_p", "-0.1"},       {"min_p", "1.1"}, {"typical_p", "0"}, {"repetition_penalty", "0"},
-      {"seed", "-1"},          {"seed", "0.5"},  {"top_p", "\"x\""}, {"temperature", "1e999"}, {"presence_penalty", "null"}};
+  const std::pair<const char*, const char*> bad[] = {{"temperature", "-0.1"},
+                                                     {"top_k", "-1"},
+                                                     {"top_k", "1.5"},
+                                                     {"top_p", "0"},
+                                                     {"top_p", "1.1"},
+                                                     {"min_p", "-0.1"},
+                                                     {"min_p", "1.1"},
+                                                     {"typical_p", "0"},
+                                                     {"repetition_penalty", "0"},
+                                                     {"seed", "-1"},
+                                                     {"seed", "0.5"},
+                                                     {"top_p", "\"x\""},
+                                                     {"temperature", "1e999"},
+                                                     {"presence_penalty", "null"}};
   for (const auto& [name, text] : bad) {
     SamplingParameters parameters;
     try {

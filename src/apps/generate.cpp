@@ -1,0 +1,208 @@
+// `poro generate`: continues a text on standard output, or answers requests line by line.
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <set>
+
+#include "apps/commands.h"
+#include "apps/jsonl.h"
+#include "apps/model_options.h"
+#include "apps/sampling_options.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "infer/generator.h"
+
+namespace poro {
+namespace {
+
+constexpr int64_t kDefaultNewTokens = 512;
+
+struct GenerateOptions {
+  ModelOptions model;
+  SamplingFlags sampling;
+  std::optional<std::string> prompt;
+  std::optional<int64_t> max_new_tokens;
+  std::vector<std::string> stop;
+  bool is_jsonl = false;
+  bool ignores_eos = false;
+};
+
+void add_stop_string(const OpenModel& model, const std::string& stop, GenerationRequest& request) {
+  if (stop.empty()) fail("a stop string is empty; leave it out, or name some text");
+  // Special tokens never appear in the text, so one of them as a stop string means the token.
+  const auto id = model.text_tokenizer().token_id(stop);
+  if (id && model.tokenizer->is_special(*id)) request.stop_ids.push_back(*id);
+  request.stop_strings.push_back(stop);
+}
+
+void set_max_new_tokens(GenerationRequest& request, int64_t count) {
+  if (count < 0) fail("max_new_tokens is {}, but must be 0 or more", count);
+  request.max_new_tokens = count;
+}
+
+// What every request starts from, but for the model's own stop tokens.
+GenerationRequest default_request(const OpenModel& model, const GenerateOptions& options) {
+  GenerationRequest request{.sampling = sampling_defaults(model, options.sampling, options.model)};
+  set_max_new_tokens(
+      request, options.max_new_tokens.value_or(model.generation.max_new_tokens.value_or(kDefaultNewTokens)));
+  for (const std::string& stop : options.stop) add_stop_string(model, stop, request);
+  return request;
+}
+
+std::vector<int32_t> prompt_ids(const OpenModel& model, Fields& fields) {
+  const auto ids = fields.ids("ids");
+  const auto prompt = fields.text("prompt");
+  const Json* messages = fields.find("messages");
+  if ((ids ? 1 : 0) + (prompt ? 1 : 0) + (messages != nullptr ? 1 : 0) != 1)
+    fail("a request needs exactly one of \"ids\", \"prompt\" and \"messages\"");
+  if (ids) return *ids;
+  if (prompt) return model.encode_with_bos(*prompt);
+  const ChatTemplate& chat_template = model.conversation_template();
+  TemplateInput input;
+  input.messages = *messages;
+  input.add_generation_prompt = true;
+  if (const Json* tools = fields.find("tools")) input.tools = *tools;
+  if (const Json* variables = fields.find("variables")) input.variables = *variables;
+  if (const Json* date = fields.find("date_string")) input.variables["date_string"] = *date;
+  return model.tokenizer->encode(chat_template.render(input).text);
+}
+
+enum class EndOfText { kStops, kIsIgnored };
+
+void add_end_of_text(const OpenModel& model, EndOfText end, GenerationRequest& request) {
+  if (end == EndOfText::kStops)
+    request.stop_ids.insert(request.stop_ids.end(), model.stop_ids.begin(), model.stop_ids.end());
+}
+
+struct RequestReader {
+  const OpenModel& model;
+  GenerationRequest defaults;
+  EndOfText end_of_text;
+  std::set<std::string> warned = {};  // Fields that were found meaningless; each is said once.
+
+  GenerationRequest read(const Json& line);
+};
+
+GenerationRequest RequestReader::read(const Json& line) {
+  GenerationRequest request = defaults;
+  Fields fields(line);
+  request.ids = prompt_ids(model, fields);
+  read_sampling(fields, request.sampling);
+  if (const auto count = fields.integer("max_new_tokens")) set_max_new_tokens(request, *count);
+  EndOfText end = end_of_text;
+  if (const auto is_ignored = fields.boolean("ignore_eos"))
+    end = *is_ignored ? EndOfText::kIsIgnored : EndOfText::kStops;
+  add_end_of_text(model, end, request);
+  for (const int32_t id : fields.ids("stop_ids").value_or(std::vector<int32_t>{}))
+    request.stop_ids.push_back(id);
+  if (const Json* stop = fields.find("stop")) {
+    const std::vector<Json> stops =
+        stop->is_array() ? stop->get<std::vector<Json>>() : std::vector<Json>{*stop};
+    for (const Json& text : stops) {
+      if (!text.is_string()) fail("\"stop\" is neither a string nor an array of strings");
+      add_stop_string(model, text.get<std::string>(), request);
+    }
+  }
+  if (const auto count = fields.integer("logprobs")) {
+    if (*count < 0 || *count > model.llama->config().vocab_size)
+      fail("logprobs is {}, but must be the number of alternatives to show for each token, 0 or more",
+           *count);
+    request.num_alternatives = *count;
+  }
+  for (const std::string& name : fields.unknown())
+    if (warned.insert(name).second)
+      warn("the field \"{}\" means nothing to poro generate and is passed over", name);
+  return request;
+}
+
+Json token_json(const OpenModel& model, const TokenLogProb& token) {
+  Json json{{"id", token.id}, {"logprob", token.log_prob}};
+  if (!model.tokenizer || token.id >= model.tokenizer->vocab_size()) return json;
+  json["token"] = model.tokenizer->decode({&token.id, 1});
+  Json bytes = Json::array();
+  for (const char byte : model.tokenizer->token_bytes(token.id)) bytes.push_back(static_cast<uint8_t>(byte));
+  json["bytes"] = bytes;
+  return json;
+}
+
+Json answer_json(const OpenModel& model, const GenerationRequest& request, const Generation& generation) {
+  Json answer{{"ids", generation.ids},
+              {"text", model.tokenizer ? Json(generation.text) : Json(nullptr)},
+              {"finish_reason", generation.finish_reason == FinishReason::kStop ? "stop" : "length"},
+              {"usage",
+               {{"prompt_tokens", generation.prompt_tokens},
+                {"completion_tokens", generation.ids.size()},
+                {"total_tokens", generation.prompt_tokens + std::ssize(generation.ids)}}}};
+  if (generation.is_context_full)
+    answer["note"] = fmt::format("the context of {} tokens is full", model.context);
+  if (request.num_alternatives) {
+    Json content = Json::array();
+    for (const Generation::LogProbs& log_probs : generation.log_probs) {
+      Json token = token_json(model, log_probs.chosen);
+      token["top_logprobs"] = Json::array();
+      for (const TokenLogProb& other : log_probs.likeliest)
+        token["top_logprobs"].push_back(token_json(model, other));
+      content.push_back(std::move(token));
+    }
+    answer["logprobs"] = {{"content", std::move(content)}};
+  }
+  return answer;
+}
+
+void run_generate(const GenerateOptions& options) {
+  if (options.is_jsonl == options.prompt.has_value())
+    fail("give either --prompt TEXT or --jsonl with requests on standard input; see `poro generate --help`");
+  OpenModel model = open_model(options.model);
+  const GenerationRequest defaults = default_request(model, options);
+  const EndOfText end_of_text = options.ignores_eos ? EndOfText::kIsIgnored : EndOfText::kStops;
+  Generator generator(*model.llama, model.tokenizer ? &*model.tokenizer : nullptr, model.context);
+  if (options.is_jsonl) {
+    RequestReader reader{.model = model, .defaults = defaults, .end_of_text = end_of_text};
+    answer_lines(std::cin, [&](const Json& line) {
+      const GenerationRequest request = reader.read(line);
+      generator.forget();  // A line's answer must not depend on the lines before it.
+      return answer_json(model, request, generator.generate(request));
+    });
+    return;
+  }
+  GenerationRequest request = defaults;
+  add_end_of_text(model, end_of_text, request);
+  request.ids = model.encode_with_bos(*options.prompt);
+  const Generation generation = generator.generate(request, [](std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  });
+  std::putchar('\n');
+  if (generation.is_context_full)
+    warn("the context of {} tokens is full, so the text ends here", model.context);
+}
+
+}  // namespace
+
+void add_generate(CLI::App& root) {
+  CLI::App* command = root.add_subcommand("generate", "Continue a text, or answer requests line by line");
+  auto options = std::make_shared<GenerateOptions>();
+  add_model_option(*command, options->model);
+  add_compute_options(*command, options->model);
+  command->add_option("--prompt", options->prompt, "The text to continue");
+  command->add_flag("--jsonl", options->is_jsonl,
+                    "Requests as lines on standard input, answers as lines on standard output");
+  command->add_option("--max-new-tokens", options->max_new_tokens,
+                      fmt::format("The most tokens to add; default: as generation_config.json says, else {}",
+                                  kDefaultNewTokens));
+  command->add_option("--stop", options->stop, "End before this text; may be given several times")
+      ->expected(1)
+      ->take_all();
+  command->add_flag("--ignore-eos", options->ignores_eos, "Go on after the model's own end of text");
+  add_sampling_options(*command, options->sampling);
+  command->footer(
+      "Lines in:  {\"ids\": [...]} or {\"prompt\": ...} or {\"messages\": [...], \"tools\": [...]?}, and any "
+      "of max_new_tokens, stop,\n"
+      "           stop_ids, ignore_eos, logprobs (how many alternatives to show), and the parameters above\n"
+      "Lines out: {\"ids\": [...], \"text\": ..., \"finish_reason\": \"stop|length\", \"usage\": {...}}\n"
+      "Example: poro generate --model LumiOpen/Llama-Poro-2-8B-Instruct --prompt 'Suomen pääkaupunki on' "
+      "--max-new-tokens 20");
+  command->callback([options] { run_generate(*options); });
+}
+
+}  // namespace poro

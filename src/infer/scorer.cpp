@@ -1,0 +1,61 @@
+#include "infer/scorer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace poro {
+
+Scorer::Scorer(Llama& model, int64_t context) : model_(model), cache_(model.make_cache(1, context)) {
+  if (context < 2) fail("a context of {} leaves no token to score; use at least 2", context);
+}
+
+void Scorer::check_vocabulary(std::span<const int32_t> ids) const {
+  const int64_t vocab_size = model_.config().vocab_size;
+  for (size_t i = 0; i < ids.size(); ++i)
+    if (ids[i] < 0 || ids[i] >= vocab_size)
+      fail(
+          "token {} at index {} is outside the model's vocabulary of {}; do tokenizer and model belong "
+          "together?",
+          ids[i], i, vocab_size);
+}
+
+std::vector<double> Scorer::score_window(std::span<const int32_t> ids) {
+  std::vector<double> scores;
+  cache_.truncate(0, 0);
+  // The last token is a target only.
+  for (size_t done = 0; done + 1 < ids.size();) {
+    const size_t count = std::min<size_t>(ids.size() - 1 - done, Llama::kMaxTokens);
+    const SequenceTokens batch[] = {{.sequence = 0, .ids = ids.subspan(done, count)}};
+    const Tensor hidden = model_.forward(batch, cache_);
+    const std::vector<double> chunk = model_.log_probs(hidden, ids.subspan(done + 1, count));
+    scores.insert(scores.end(), chunk.begin(), chunk.end());
+    done += count;
+  }
+  return scores;
+}
+
+std::vector<double> Scorer::score(std::span<const int32_t> ids) {
+  check_vocabulary(ids);
+  if (std::ssize(ids) > cache_.max_positions())
+    fail(
+        "the text has {} tokens, and the context holds {}; shorten it, or use --perplexity, which moves a "
+        "window over long texts",
+        ids.size(), cache_.max_positions());
+  return score_window(ids);
+}
+
+std::vector<double> Scorer::score_in_windows(std::span<const int32_t> ids) {
+  check_vocabulary(ids);
+  const size_t window = static_cast<size_t>(cache_.max_positions()), step = std::max<size_t>(window / 2, 1);
+  std::vector<double> scores = score_window(ids.first(std::min(window, ids.size())));
+  for (size_t begin = step; scores.size() + 1 < ids.size(); begin += step) {
+    const size_t end = std::min(begin + window, ids.size());
+    const std::vector<double> all = score_window(ids.subspan(begin, end - begin));
+    const size_t fresh = end - 1 - scores.size();
+    scores.insert(scores.end(), all.end() - static_cast<std::ptrdiff_t>(fresh), all.end());
+  }
+  return scores;
+}
+
+}  // namespace poro
