@@ -272,12 +272,12 @@ void run_chat(const ChatOptions& options) {
   if (options.model.model.empty()) throw Error(kNoModel);
   if (options.max_new_tokens && *options.max_new_tokens < 1)
     fail("--max-new-tokens {} is under 1", *options.max_new_tokens);
+  if (is_random_shape(options.model))
+    fail("{} has random weights and nothing to say; name a model folder, or see `poro chat` without --model",
+         options.model.model);
   std::optional<InterruptBlock> block(std::in_place);
   OpenModel model = open_model(options.model);
   block.reset();
-  if (model.is_random)
-    fail("{} has random weights and nothing to say; name a model folder, or see `poro chat` without --model",
-         model.name);
   model.conversation_template();
   InterruptFlag interrupt(LineEditor::is_terminal() ? InterruptFlag::Signal::kCaught
                                                     : InterruptFlag::Signal::kLeftAlone);

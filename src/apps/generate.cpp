@@ -8,6 +8,7 @@
 #include "apps/jsonl.h"
 #include "apps/model_options.h"
 #include "apps/sampling_options.h"
+#include "apps/template_fields.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "infer/generator.h"
@@ -58,12 +59,8 @@ std::vector<int32_t> prompt_ids(const OpenModel& model, Fields& fields) {
   if (ids) return *ids;
   if (prompt) return model.encode_with_bos(*prompt);
   const ChatTemplate& chat_template = model.conversation_template();
-  TemplateInput input;
-  input.messages = *messages;
+  TemplateInput input = read_template_input(fields, Messages::kRequired);
   input.add_generation_prompt = true;
-  if (const Json* tools = fields.find("tools")) input.tools = *tools;
-  if (const Json* variables = fields.find("variables")) input.variables = *variables;
-  if (const Json* date = fields.find("date_string")) input.variables["date_string"] = *date;
   return model.tokenizer->encode(chat_template.render(input).text);
 }
 

@@ -116,6 +116,8 @@ void add_compute_options(CLI::App& command, ModelOptions& options) {
                      "Keep int8 or int4 weights in this folder for the next start");
 }
 
+bool is_random_shape(const ModelOptions& options) { return options.model.starts_with(kShapePrefix); }
+
 std::unique_ptr<Device> open_device(const ModelOptions& options) {
   if (options.threads < 0 || options.threads > 4096)
     fail("--threads {} is not from 0 to 4096", options.threads);
@@ -136,11 +138,9 @@ std::optional<DType> weight_dtype(const ModelOptions& options) {
 }
 
 OpenModel open_model(const ModelOptions& options) {
-  OpenModel model{.name = options.model,
-                  .device = open_device(options),
-                  .is_random = options.model.starts_with(kShapePrefix)};
+  OpenModel model{.name = options.model, .device = open_device(options)};
   const std::optional<DType> dtype = weight_dtype(options);
-  if (model.is_random) {
+  if (is_random_shape(options)) {
     const LlamaConfig config = LlamaConfig::named_shape(options.model.substr(kShapePrefix.size()));
     model.llama = std::make_unique<Llama>(
         Llama::random(*model.device, config, dtype.value_or(config.dtype), options.seed.value_or(0)));

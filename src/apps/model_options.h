@@ -37,6 +37,9 @@ std::filesystem::path model_folder(const std::string& model);
 // Declares --device, --dtype, --threads, --seed, --context and --weight-cache.
 void add_compute_options(CLI::App& command, ModelOptions& options);
 
+// Whether the model is a shape with random weights, which is no model to talk with.
+bool is_random_shape(const ModelOptions& options);
+
 // The device that the options name, and the type of the weights (none: as the checkpoint stores them). Throws
 // Error.
 std::unique_ptr<Device> open_device(const ModelOptions& options);
@@ -52,7 +55,6 @@ struct OpenModel {
   std::vector<int32_t> stop_ids =
       {};  // End an answer: of both configs, and the end-of-turn tokens of tokenizer and template.
   int64_t context = 0;
-  bool is_random = false;  // A shape with random weights.
 
   // What the text commands cannot do without. Throws Error that says what is missing and what works instead.
   const Tokenizer& text_tokenizer() const;

@@ -5,7 +5,7 @@
 #include "apps/commands.h"
 #include "apps/jsonl.h"
 #include "apps/model_options.h"
-#include "base/error.h"
+#include "apps/template_fields.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -21,7 +21,8 @@ class TemplateCommand {
   Json answer(const Json& line) {
     Fields fields(line);
     const std::optional<std::string> source = fields.text("template");
-    const TemplateInput input = read_input(fields, source ? Messages::kOptional : Messages::kRequired);
+    const TemplateInput input =
+        read_template_input(fields, source ? Messages::kOptional : Messages::kRequired);
     const Rendered rendered =
         source ? ChatTemplate(*source, ChatTemplate::token_variables(folder_)).render(input)
                : model_template().render(input);
@@ -29,26 +30,6 @@ class TemplateCommand {
   }
 
  private:
-  enum class Messages { kOptional, kRequired };
-
-  static TemplateInput read_input(Fields& fields, Messages need) {
-    TemplateInput input;
-    const Json* messages = fields.find("messages");
-    if (messages == nullptr && need == Messages::kRequired) fail("\"messages\" is missing");
-    input.messages = messages != nullptr ? *messages : Json::array();
-    if (!input.messages.is_array())
-      fail("\"messages\" is of type {}, not an array", input.messages.type_name());
-    if (const Json* tools = fields.find("tools")) input.tools = *tools;
-    if (const Json* documents = fields.find("documents")) input.documents = *documents;
-    input.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(false);
-    if (const Json* variables = fields.find("variables")) {
-      if (!variables->is_object()) fail("\"variables\" is of type {}, not an object", variables->type_name());
-      input.variables = *variables;
-    }
-    if (const auto date = fields.text("date_string")) input.variables["date_string"] = *date;
-    return input;
-  }
-
   const ChatTemplate& model_template() {
     if (!template_) template_.emplace(ChatTemplate::load(folder_));
     return *template_;
