@@ -116,7 +116,9 @@ void add_compute_options(CLI::App& command, ModelOptions& options) {
                      "Keep int8 or int4 weights in this folder for the next start");
 }
 
-bool is_random_shape(const ModelOptions& options) { return options.model.starts_with(kShapePrefix); }
+bool is_random_shape(const ModelOptions& options) {
+  return options.model.starts_with(kShapePrefix);
+}
 
 std::unique_ptr<Device> open_device(const ModelOptions& options) {
   if (options.threads < 0 || options.threads > 4096)
