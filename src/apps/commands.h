@@ -10,6 +10,8 @@ namespace poro {
 void add_bench(CLI::App& root);
 void add_chat(CLI::App& root);
 void add_generate(CLI::App& root);
+void add_inspect(CLI::App& root);
+void add_pull(CLI::App& root);
 void add_sample(CLI::App& root);
 void add_score(CLI::App& root);
 void add_template(CLI::App& root);

@@ -4,20 +4,12 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "apps/hub_cache.h"
 #include "base/error.h"
 #include "base/file.h"
 
 namespace poro {
 namespace {
-
-std::filesystem::path hub_cache() {
-  if (const char* cache = std::getenv("HF_HUB_CACHE")) return cache;
-  if (const char* home = std::getenv("HF_HOME")) return std::filesystem::path(home) / "hub";
-  if (const char* home = std::getenv("XDG_CACHE_HOME"))
-    return std::filesystem::path(home) / "huggingface/hub";
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home != nullptr ? home : ".") / ".cache/huggingface/hub";
-}
 
 constexpr std::string_view kShapePrefix = "shape:";
 
@@ -86,16 +78,8 @@ void add_model_option(CLI::App& command, ModelOptions& options) {
 
 std::filesystem::path model_folder(const std::string& model) {
   if (std::filesystem::is_directory(model)) return model;
-  std::string flat = "models--" + model;
-  for (size_t at; (at = flat.find('/')) != std::string::npos;) flat.replace(at, 1, "--");
-  const std::filesystem::path repository = hub_cache() / flat;
-  const std::filesystem::path reference = repository / "refs/main";
-  if (std::filesystem::is_regular_file(reference)) {
-    std::string commit = read_file(reference, 4096);
-    while (!commit.empty() && (commit.back() == '\n' || commit.back() == ' ')) commit.pop_back();
-    const std::filesystem::path snapshot = repository / "snapshots" / commit;
-    if (commit.find('/') == std::string::npos && std::filesystem::is_directory(snapshot)) return snapshot;
-  }
+  const HubCache cache(hub_cache_folder(), RepositoryKind::kModel, model);
+  if (const std::filesystem::path snapshot = cache.find_snapshot("main"); !snapshot.empty()) return snapshot;
   fail(
       "no model \"{}\": it is no folder, and the hub cache does not hold it; name a folder, or fetch it "
       "first with `poro pull {}`",

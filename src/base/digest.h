@@ -1,0 +1,32 @@
+// SHA-1 and SHA-256 of data that comes piece by piece, as the hub names its files by them.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace poro {
+
+class Digest {
+ public:
+  enum class Kind { kSha1, kSha256 };
+
+  explicit Digest(Kind kind);
+  void update(std::string_view bytes);
+  // The digest in hexadecimal, lower case. Nothing may follow.
+  std::string hex();
+
+ private:
+  struct Free {
+    void operator()(void* context) const;
+  };
+  std::unique_ptr<void, Free> context_;
+};
+
+// SHA-256 of a file's bytes.
+std::string sha256_of_file(const std::filesystem::path& path);
+// What git calls the same bytes: SHA-1 of "blob <size>", a zero byte, and the bytes.
+std::string git_blob_id_of_file(const std::filesystem::path& path);
+
+}  // namespace poro
