@@ -6,6 +6,8 @@
 
 namespace poro {
 
+// decode, prefill and load.
+void add_bench_model(CLI::App& bench);
 void add_bench_ops(CLI::App& bench);
 void add_bench_tokenize(CLI::App& bench);
 

@@ -26,6 +26,7 @@ const std::vector<void (*)(CLI::App& root)> kCommands = {
     add_bench,
     add_chat,
     add_generate,
+    add_inspect,
     add_pull,
     add_sample,
     add_score,

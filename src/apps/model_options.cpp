@@ -55,6 +55,8 @@ std::vector<int32_t> find_stop_ids(const OpenModel& model) {
   return ids;
 }
 
+}  // namespace
+
 bool has_tokenizer(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "tokenizer.json") ||
          std::filesystem::exists(folder / "tokenizer.model");
@@ -68,8 +70,6 @@ bool has_chat_template(const std::filesystem::path& folder) {
   return std::filesystem::exists(config) &&
          read_file(config, uint64_t{64} << 20).find("\"chat_template\"") != std::string::npos;
 }
-
-}  // namespace
 
 void add_model_option(CLI::App& command, ModelOptions& options) {
   command.add_option("--model", options.model, "A model folder, or a hub name fetched with `poro pull`")
@@ -96,8 +96,6 @@ void add_compute_options(CLI::App& command, ModelOptions& options) {
   command.add_option("--seed", options.seed, "The seed of random choices");
   command.add_option("--context", options.context,
                      "The most tokens of prompt and answer together; default: the model's limit");
-  command.add_option("--weight-cache", options.weight_cache,
-                     "Keep int8 or int4 weights in this folder for the next start");
 }
 
 bool is_random_shape(const ModelOptions& options) {
@@ -136,7 +134,7 @@ OpenModel open_model(const ModelOptions& options) {
     if (model.tokenizer && has_chat_template(folder)) model.chat_template = ChatTemplate::load(folder);
     model.generation = GenerationConfig::load(folder);
     model.llama = std::make_unique<Llama>(
-        Llama::load(*model.device, folder, {.weights = dtype, .cache_folder = options.weight_cache}));
+        Llama::load(*model.device, folder, {.weights = dtype}));
   }
   const int64_t limit = model.llama->config().max_positions;
   model.context = options.context.value_or(limit);

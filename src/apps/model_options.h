@@ -25,7 +25,6 @@ struct ModelOptions {
   int threads = 0;              // 0: every core this process may use.
   std::optional<uint64_t> seed;
   std::optional<int64_t> context;  // The most positions of a sequence; none: the model's limit.
-  std::string weight_cache;        // A folder where quantised weights are kept, or empty.
 };
 
 // Declares --model (required), and the folder behind it: a folder as it is, a hub name looked up in the local
@@ -34,7 +33,11 @@ struct ModelOptions {
 void add_model_option(CLI::App& command, ModelOptions& options);
 std::filesystem::path model_folder(const std::string& model);
 
-// Declares --device, --dtype, --threads, --seed, --context and --weight-cache.
+// Whether a model folder holds a tokenizer, and a chat template, in any of their files.
+bool has_tokenizer(const std::filesystem::path& folder);
+bool has_chat_template(const std::filesystem::path& folder);
+
+// Declares --device, --dtype, --threads, --seed and --context.
 void add_compute_options(CLI::App& command, ModelOptions& options);
 
 // Whether the model is a shape with random weights, which is no model to talk with.

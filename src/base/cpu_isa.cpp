@@ -12,7 +12,7 @@
 namespace poro {
 namespace {
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__)
 // Linux gives a process the 8 KiB tile registers only when it asks: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
 bool request_amx_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 #endif
@@ -25,7 +25,7 @@ Isa best_isa() {
       !__builtin_cpu_supports("avx512dq"))
     return Isa::kAvx2;
   if (!__builtin_cpu_supports("avx512vnni")) return Isa::kAvx512;
-#if defined(__GNUC__) && !defined(__clang__)
+#if !defined(__clang__)  // Clang 14 cannot ask for the feature bits of AMX.
   if (has_bf16_dot() && __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") && request_amx_tiles())
     return Isa::kAmx;
 #endif

@@ -23,8 +23,7 @@ struct SequenceTokens {
 };
 
 struct LoadOptions {
-  std::optional<DType> weights;        // kF32, kBF16, kI8, kI4, or none: as the checkpoint stores them.
-  std::filesystem::path cache_folder;  // Where quantised weights are kept for the next start; empty: nowhere.
+  std::optional<DType> weights = {};  // kF32, kBF16, kI8, kI4, or none: as the checkpoint stores them.
 };
 
 enum class Purpose;

@@ -59,7 +59,7 @@ void check_goldens(Device& device, double tolerance) {
   for (const nlohmann::json& golden : goldens()) {
     SCOPED_TRACE(golden.at("model").get<std::string>());
     const auto folder = std::filesystem::path(goldens_folder()) / "models" / golden.at("model").get<std::string>();
-    Llama model = Llama::load(device, folder, {.weights = {}, .cache_folder = {}});
+    Llama model = Llama::load(device, folder, {});
     const auto& inputs = golden.at("input_ids");
     for (size_t i = 0; i < inputs.size(); ++i) {
       const std::vector<int32_t> ids = inputs[i];
