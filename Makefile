@@ -44,6 +44,7 @@ endif
 
 test: build
 	@tools/install-packages build test
+	@tools/install-eval-data || echo 'The tests that need it skip, and say so.' >&2
 	@grep -qs '^PORO_TESTS:BOOL=ON' build/release/CMakeCache.txt || cmake --preset release -DPORO_TESTS=ON
 	@cmake --build build/release -j $(JOBS)
 	@ctest --preset release -j $(JOBS)
