@@ -12,6 +12,7 @@ void add_chat(CLI::App& root);
 void add_generate(CLI::App& root);
 void add_inspect(CLI::App& root);
 void add_pull(CLI::App& root);
+void add_eval(CLI::App& root);
 void add_sample(CLI::App& root);
 void add_score(CLI::App& root);
 void add_template(CLI::App& root);

@@ -28,6 +28,7 @@ const std::vector<void (*)(CLI::App& root)> kCommands = {
     add_generate,
     add_inspect,
     add_pull,
+    add_eval,
     add_sample,
     add_score,
     add_template,
