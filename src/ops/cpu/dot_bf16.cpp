@@ -108,7 +108,10 @@ void dot(const DotArgs& args) {
 
 double rounds(int64_t count) {
   __m512 sums[16];
-  for (__m512& sum : sums) sum = _mm512_setzero_ps();
+  for (__m512& sum : sums) {
+    sum = _mm512_setzero_ps();
+    asm volatile("" : "+v"(sum));  // Equal chains would become one.
+  }
   __m512bh a = (__m512bh)_mm512_setzero_si512(), b = a;
   for (int64_t round = 0; round < count; ++round) {
     asm volatile("" : "+v"(a), "+v"(b));  // Not known to be zero.

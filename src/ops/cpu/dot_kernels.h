@@ -133,22 +133,28 @@ inline void dot(const DotArgs& args) {
   });
 }
 
+// The compiler does not know the value any longer.
+PORO_INLINE void hide(Vec& value) {
+#if defined(__x86_64__)
+  asm volatile("" : "+x"(value));
+#elif defined(__aarch64__)
+  asm volatile("" : "+w"(value));
+#else
+  asm volatile("" : "+m"(value));
+#endif
+}
+
 inline double fma_rounds(int64_t rounds) {
   constexpr int kChains = 12;  // Hides the latency of two units of four cycles, and fits the registers of AVX2.
-  Vec sums[kChains] = {};
-  Vec a = {}, b = {};
+  Vec sums[kChains] = {}, a = {}, b = {};
+  for (Vec& chain : sums) hide(chain);  // Equal chains would become one.
   for (int64_t round = 0; round < rounds; ++round) {
-#if defined(__x86_64__)
-    asm volatile("" : "+x"(a), "+x"(b));  // Not known to be zero.
-#else
-    asm volatile("" : "+w"(a), "+w"(b));
-#endif
+    hide(a);
+    hide(b);
 #pragma GCC unroll 12
     for (int i = 0; i < kChains; ++i) sums[i] = fma(a, b, sums[i]);
   }
-  float total = 0;
-  for (const Vec& chain : sums) total += sum(chain);
-  asm volatile("" : : "m"(total));
+  for (Vec& chain : sums) hide(chain);
   return static_cast<double>(rounds) * kChains * kLanes * 2;
 }
 

@@ -1,6 +1,7 @@
 #include "ops/cpu/peak.h"
 
 #include <algorithm>
+#include <array>
 #include <ctime>
 #include <vector>
 
@@ -21,24 +22,39 @@ double thread_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
+double rate(Rounds rounds, int64_t count) {
+  const double start = thread_seconds();
+  const double operations = rounds(count);
+  return operations / (thread_seconds() - start);
+}
+
+// Rounds that take about this long.
+int64_t rounds_for(Rounds rounds, double seconds) {
+  int64_t count = 256;
+  for (double start = thread_seconds(); rounds(count), thread_seconds() - start < seconds; start = thread_seconds()) count *= 2;
+  return count;
+}
+
 // The best of several tries on each thread.
 double thread_rate(Rounds rounds) {
-  constexpr double kTrySeconds = 0.5e-3;
+  const int64_t count = rounds_for(rounds, 0.5e-3);
   double best = 0;
-  int64_t count = 1000;
-  for (int tries = 0; tries < 6;) {
-    const double start = thread_seconds();
-    const double operations = rounds(count);
-    const double seconds = thread_seconds() - start;
-    if (seconds < kTrySeconds) {
-      count *= 2;
-      continue;
-    }
-    best = std::max(best, operations / seconds);
-    ++tries;
-  }
+  for (int tries = 0; tries < 6; ++tries) best = std::max(best, rate(rounds, count));
   return best;
 }
+
+#if defined(__x86_64__)
+// How many times faster `a` is than `b`: the median over pairs of short tries, one right after the other. Which product is
+// chosen changes the bits of a result, so the answer must not change between runs on a busy machine.
+double ratio_of_rates(Rounds a, Rounds b) {
+  constexpr int kPairs = 61;
+  const int64_t a_count = rounds_for(a, 30e-6), b_count = rounds_for(b, 30e-6);
+  std::array<double, kPairs> ratios;
+  for (double& ratio : ratios) ratio = rate(a, a_count) / rate(b, b_count);
+  std::nth_element(ratios.begin(), ratios.begin() + kPairs / 2, ratios.end());
+  return ratios[kPairs / 2];
+}
+#endif
 
 Rounds unit_rounds([[maybe_unused]] Cpu& cpu, [[maybe_unused]] Unit unit) {
 #if defined(__x86_64__)
@@ -64,7 +80,7 @@ double peak_rate(Cpu& cpu, Unit unit) {
 bool has_fast_bf16_dot([[maybe_unused]] Cpu& cpu) {
 #if defined(__x86_64__)
   if (cpu.isa < Isa::kVnni || !has_bf16_dot()) return false;
-  if (!cpu.bf16_dot_gain) cpu.bf16_dot_gain = thread_rate(bf16::rounds) / thread_rate(kernels(cpu.isa).fma_rounds);
+  if (!cpu.bf16_dot_gain) cpu.bf16_dot_gain = ratio_of_rates(bf16::rounds, kernels(cpu.isa).fma_rounds);
   return *cpu.bf16_dot_gain >= 1.3;
 #else
   return false;

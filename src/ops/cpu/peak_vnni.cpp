@@ -7,7 +7,10 @@ namespace poro {
 
 double vnni_rounds(int64_t rounds) {
   __m512i sums[16];
-  for (__m512i& sum : sums) sum = _mm512_setzero_si512();
+  for (__m512i& sum : sums) {
+    sum = _mm512_setzero_si512();
+    asm volatile("" : "+v"(sum));  // Equal chains would become one.
+  }
   __m512i a = _mm512_setzero_si512(), b = a;
   for (int64_t round = 0; round < rounds; ++round) {
     asm volatile("" : "+v"(a), "+v"(b));  // Not known to be zero.
