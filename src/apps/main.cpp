@@ -4,14 +4,14 @@
 #include <exception>
 #include <iostream>
 #include <new>
-#include <numeric>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "apps/commands.h"
 #include "base/cpu_isa.h"
 #include "base/cuda_devices.h"
 #include "base/error.h"
+#include "base/nearest.h"
 #include "base/threads.h"
 #include "base/version.h"
 
@@ -23,16 +23,8 @@ constexpr int kExitBadInput = 2;
 
 // In the order of `poro --help`.
 const std::vector<void (*)(CLI::App& root)> kCommands = {
-    add_bench,
-    add_chat,
-    add_generate,
-    add_inspect,
-    add_pull,
-    add_eval,
-    add_sample,
-    add_score,
-    add_template,
-    add_tokenize,
+    add_bench, add_chat,   add_generate, add_inspect,  add_pull,
+    add_eval,  add_sample, add_score,    add_template, add_tokenize,
 };
 
 int complain(const std::string& sentence, int exit_code) {
@@ -45,32 +37,14 @@ std::string full_version() {
                      available_threads(), describe(cuda_report()));
 }
 
-// Levenshtein's distance: insertions, deletions and replacements of single bytes.
-size_t edit_distance(std::string_view from, std::string_view to) {
-  std::vector<size_t> row(to.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= from.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= to.size(); ++j) {
-      const size_t replaced = diagonal + (from[i - 1] == to[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({replaced, row[j] + 1, row[j - 1] + 1}));
-    }
-  }
-  return row.back();
-}
-
 // Throws Error if `name` is no command, with the nearest one when it is near enough to be a slip of the
 // keyboard.
 void check_command(const CLI::App& root, const std::string& name) {
-  constexpr size_t kMaxDistance = 3;
-  std::string nearest;
-  size_t distance = std::min(kMaxDistance, name.size());
-  for (const CLI::App* command : root.get_subcommands({})) {
-    if (command->get_name() == name) return;
-    const size_t candidate = edit_distance(name, command->get_name());
-    if (candidate < distance) distance = candidate, nearest = command->get_name();
-  }
-  if (!nearest.empty()) fail("there is no command \"{}\"; did you mean \"{}\"?", name, nearest);
+  std::vector<std::string> names;
+  for (const CLI::App* command : root.get_subcommands({})) names.push_back(command->get_name());
+  if (std::find(names.begin(), names.end(), name) != names.end()) return;
+  if (const std::string meant = suggestion(name, names); !meant.empty())
+    fail("there is no command \"{}\"{}", name, meant);
   fail("there is no command \"{}\"; `poro --help` lists them", name);
 }
 
