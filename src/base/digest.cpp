@@ -26,7 +26,9 @@ void Digest::Free::operator()(void* context) const {
 }
 
 Digest::Digest(Kind kind) : context_(EVP_MD_CTX_new()) {
-  const EVP_MD* algorithm = kind == Kind::kSha1 ? EVP_sha1() : EVP_sha256();
+  const EVP_MD* algorithm = kind == Kind::kSha1     ? EVP_sha1()
+                            : kind == Kind::kSha256 ? EVP_sha256()
+                                                    : EVP_sha512();
   CHECK(context_ != nullptr && EVP_DigestInit_ex(context_of(context_.get()), algorithm, nullptr) == 1,
         "no digest");
 }
@@ -36,13 +38,23 @@ void Digest::update(std::string_view bytes) {
         bytes.size());
 }
 
-std::string Digest::hex() {
+std::string Digest::bytes() {
   unsigned char value[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   CHECK(EVP_DigestFinal_ex(context_of(context_.get()), value, &size) == 1, "digest");
+  return {reinterpret_cast<const char*>(value), size};
+}
+
+std::string Digest::hex() {
   std::string text;
-  for (unsigned int i = 0; i < size; ++i) text += fmt::format("{:02x}", value[i]);
+  for (const char byte : bytes()) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
   return text;
+}
+
+std::string sha256(std::string_view bytes) {
+  Digest digest(Digest::Kind::kSha256);
+  digest.update(bytes);
+  return digest.hex();
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {

@@ -1,0 +1,21 @@
+// The benchmarks of `poro eval`, one file each: every add_eval_x declares one command below it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace poro {
+
+void add_eval_alpaca(CLI::App& eval);
+void add_eval_ifeval(CLI::App& eval);
+void add_eval_mtbench(CLI::App& eval);
+void add_eval_pairwise(CLI::App& eval);
+
+// The numbers, on stdout as one JSON object.
+void print_summary(const nlohmann::ordered_json& summary);
+// The first of the broken lines of an input, on stderr.
+void say_broken(const std::vector<std::string>& broken);
+
+}  // namespace poro
