@@ -26,6 +26,7 @@ void add_eval(CLI::App& root) {
       "Example:\n  poro eval ifeval --data prompts_fi.jsonl --lang fi --responses answers.jsonl --out "
       "verdicts");
   add_eval_alpaca(*eval);
+  add_eval_difficulty(*eval);
   add_eval_ifeval(*eval);
   add_eval_mtbench(*eval);
   add_eval_pairwise(*eval);

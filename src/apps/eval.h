@@ -9,6 +9,7 @@
 namespace poro {
 
 void add_eval_alpaca(CLI::App& eval);
+void add_eval_difficulty(CLI::App& eval);
 void add_eval_ifeval(CLI::App& eval);
 void add_eval_mtbench(CLI::App& eval);
 void add_eval_pairwise(CLI::App& eval);

@@ -1,8 +1,12 @@
 // `poro eval alpaca`: how often a judge prefers a model's answers to a baseline's, as such and at equal
 // length.
 #include "apps/eval.h"
+#include "apps/eval_models.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "eval/statistics.h"
 #include "eval/tasks/alpaca_length.h"
+#include "eval/tasks/alpaca_run.h"
 
 namespace poro {
 namespace {
@@ -10,7 +14,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string annotations, difficulty, weights;
+  std::string annotations, difficulty, weights, language = "en", language_model;
+  std::string outputs, reference, judge_prompt, out;
+  bool has_one_order = false;
+  ChatOptions model, judge;
+  RunOptions run;
 };
 
 Json interval(const std::vector<alpaca::Annotation>& annotations) {
@@ -37,10 +45,10 @@ Json length_control(const std::vector<alpaca::Annotation>& annotations, const Op
             {"model", weights.model}}}};
 }
 
-void run(const Options& options) {
-  const std::vector<alpaca::Annotation> annotations = alpaca::read_annotations(options.annotations);
+Json summary_of(const std::vector<alpaca::Annotation>& annotations, const Options& options) {
   const alpaca::Scores scores = alpaca::grade(annotations);
   Json summary = {{"task", "alpaca"},
+                  {"language", options.language},
                   {"model", annotations[0].generator_2},
                   {"baseline", annotations[0].generator_1},
                   {"judge", annotations[0].annotator},
@@ -55,7 +63,96 @@ void run(const Options& options) {
                   {"avg_length", scores.average_length}};
   if (!options.difficulty.empty()) summary.update(length_control(annotations, options));
   summary["annotations"] = {{"without_preference", scores.num_without_preference}};
+  return summary;
+}
+
+Json settings_of(const Options& options) {
+  Json settings = {{"task", "alpaca"}, {"language", options.language}};
+  const auto add = [&](const char* name, const std::string& file) {
+    if (!file.empty()) settings[name] = file_identity(file);
+  };
+  add("annotations", options.annotations);
+  add("outputs", options.outputs);
+  add("reference", options.reference);
+  add("judge_prompt", options.judge_prompt);
+  add("difficulty", options.difficulty);
+  add("weights", options.weights);
+  return settings;
+}
+
+void score(const Options& options) {
+  const std::vector<alpaca::Annotation> annotations = alpaca::read_annotations(options.annotations);
+  const Json summary = summary_of(annotations, options);
+  if (!options.out.empty())
+    RunFolder(options.out, settings_of(options)).finish(alpaca::items(annotations), summary);
   print_summary(summary);
+}
+
+void judge(const Options& options) {
+  const alpaca::Outputs reference = alpaca::read_outputs(options.reference);
+  Json settings = settings_of(options);
+  std::optional<LanguageGate> gate;
+  if (options.language != "en") {
+    const std::filesystem::path file = language_model(options.language_model);
+    gate.emplace(options.language, file);
+    settings["language_model"] = file_identity(file);
+  }
+  std::optional<LazyChat> model;
+  if (options.outputs.empty()) {
+    model.emplace(options.model, options.run);
+    settings["model"] = model->identity();
+  }
+  LazyChat judge(options.judge, options.run);
+  settings["judge"] = judge.identity();
+  settings["orders"] = options.has_one_order ? 1 : 2;
+  RunFolder run(options.out, settings);
+
+  const alpaca::Asked asked =
+      model ? alpaca::ask(run, *model, model->name(), reference)
+            : alpaca::Asked{.outputs = alpaca::read_outputs(options.outputs), .failures = {}};
+  if (model) model->close();
+  say_broken(asked.failures);
+  alpaca::write_outputs(run.path() / "model_outputs.json", asked.outputs.rows);
+  alpaca::Pairs pairs = alpaca::pair_up(reference, asked.outputs);
+  using Orders = alpaca::JudgeSetup::Orders;
+  const alpaca::Judged judged =
+      alpaca::judge(run,
+                    {.judge = judge,
+                     .name = "weighted_alpaca_eval_" + judge.name(),
+                     .prompt_template = read_file(options.judge_prompt),
+                     .gate = gate ? &*gate : nullptr,
+                     .orders = options.has_one_order ? Orders::kSeeded : Orders::kBoth},
+                    std::move(pairs.rows));
+  alpaca::write_annotations(run.path() / "annotations.json", judged.rows);
+  Json summary = summary_of(judged.rows, options);
+  summary["judge_behaviour"] = alpaca::judge_behaviour(judged);
+  summary["annotations"].update({{"judge_failed", judged.num_failed},
+                                 {"judge_gave_no_odds", judged.num_without_odds},
+                                 {"wrong_language", judged.num_wrong_language}});
+  summary["outputs"] = {{"missing", pairs.num_missing},
+                        {"unknown_instruction", pairs.num_unknown},
+                        {"repeated", asked.outputs.num_repeated},
+                        {"failed", asked.failures.size()}};
+  run.finish(alpaca::items(judged.rows), summary);
+  print_summary(summary);
+}
+
+void run(const Options& options) {
+  if (!options.annotations.empty()) return score(options);
+  if (options.judge.model.empty())
+    fail("give --judge J, or --annotations FILE made before; see `poro eval alpaca --help`");
+  if (options.reference.empty() || options.judge_prompt.empty() || options.out.empty())
+    fail("--judge needs --reference FILE, --judge-prompt FILE and --out DIR");
+  if (options.model.model.empty() == options.outputs.empty())
+    fail("give either --model M, which answers, or --outputs FILE with answers made before");
+  judge(options);
+}
+
+// The instructions' difficulty, from several models' annotations.
+void run_difficulty(const std::vector<std::string>& files, const std::string& out) {
+  std::vector<std::vector<alpaca::Annotation>> models;
+  for (const std::string& file : files) models.push_back(alpaca::read_annotations(file));
+  alpaca::write_difficulty(out, models[0], alpaca::fit_difficulty(models));
 }
 
 }  // namespace
@@ -64,14 +161,51 @@ void add_eval_alpaca(CLI::App& eval) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       eval.add_subcommand("alpaca", "AlpacaEval 2: win rates against a baseline, also at equal length");
-  command->add_option("--annotations", options->annotations, "alpaca_eval's annotations.json")->required();
+  command->add_option("--annotations", options->annotations,
+                      "Annotations made before, in alpaca_eval's form");
+  command->add_option("--lang", options->language, "The language that answers must have; for en any passes")
+      ->capture_default_str();
+  command->add_option("--language-model", options->language_model,
+                      "A fastText language identifier; default: lid.176");
+  command->add_option("--outputs", options->outputs, "Answers made before, in alpaca_eval's form");
+  add_chat_options(*command, "model", options->model);
+  command->add_option("--reference", options->reference, "The baseline's answers, in alpaca_eval's form");
+  add_chat_options(*command, "judge", options->judge);
+  command->add_option("--judge-prompt", options->judge_prompt, "The annotator's prompt, alpaca_eval_clf.txt");
+  command->add_flag(
+      "--one-order", options->has_one_order,
+      "Ask the judge in alpaca_eval's order only: half the cost, and nothing known of its bias");
+  command->add_option("--out", options->out, "A folder in which the run is kept and resumed");
+  add_run_options(*command, options->run);
   command->add_option("--difficulty", options->difficulty,
                       "The instructions' difficulty (CSV): gives the length-controlled win rate");
   command
       ->add_option("--weights", options->weights,
                    "Weights fitted by alpaca_eval (CSV); without them they are fitted here")
       ->needs("--difficulty");
+  command->footer(
+      "Example:\n  poro eval alpaca --annotations annotations.json --difficulty instruction_difficulty.csv\n"
+      "  poro eval alpaca --model M --reference gpt-4-turbo_fi.json --lang fi --judge URL --judge-name NAME "
+      "\\\n"
+      "      --judge-prompt alpaca_eval_clf.txt --difficulty instruction_difficulty.csv --out "
+      "runs/alpaca-fi");
   command->callback([options] { run(*options); });
+}
+
+void add_eval_difficulty(CLI::App& eval) {
+  struct Files {
+    std::vector<std::string> annotations;
+    std::string out;
+  };
+  auto files = std::make_shared<Files>();
+  CLI::App* command = eval.add_subcommand(
+      "difficulty", "How difficult AlpacaEval's instructions are, from the annotations of several models");
+  command->add_option("annotations", files->annotations, "alpaca_eval's annotations, one file per model")
+      ->required();
+  command->add_option("--out", files->out, "The table to write (CSV)")->required();
+  command->footer(
+      "Example:\n  poro eval difficulty a/annotations.json b/annotations.json --out difficulty.csv");
+  command->callback([files] { run_difficulty(files->annotations, files->out); });
 }
 
 }  // namespace poro

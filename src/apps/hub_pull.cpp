@@ -14,7 +14,7 @@
 #include <optional>
 #include <thread>
 
-#include "apps/http.h"
+#include "base/http.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"

@@ -9,6 +9,9 @@ nlohmann::ordered_json ChatRequest::json() const {
   for (const Message& message : messages)
     conversation.push_back({{"role", message.role}, {"content", message.content}});
   return {{"messages", conversation},
+          {"text", text},
+          {"stop", stop},
+
           {"temperature", temperature},
           {"top_p", top_p},
           {"max_new_tokens", max_new_tokens},

@@ -18,12 +18,15 @@ struct Message {
 
 struct ChatRequest {
   std::vector<Message> messages = {};
+  std::string text = {};  // To continue as it is, where there are no messages: for models that do not chat.
+  std::vector<std::string> stop = {};  // The answer ends before any of these.
   double temperature = 0;
   double top_p = 1;
   int64_t max_new_tokens = 1024;
   uint64_t seed = 0;
   int64_t num_alternatives = 0;  // Over 0: the chances of this many likeliest first tokens are wanted.
 
+  // Everything above: the same request, the same JSON.
   nlohmann::ordered_json json() const;
 };
 

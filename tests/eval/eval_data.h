@@ -25,9 +25,10 @@ inline bool has_eval_data() {
 #define SKIP_WITHOUT_EVAL_DATA() \
   if (!has_eval_data()) GTEST_SKIP() << "the scorers' data is not installed (tools/install-eval-data)"
 
-#define SKIP_WITHOUT_TEST_DATA()                                                                          \
-  if (std::getenv("PORO_TEST_DATA") == nullptr) GTEST_SKIP() << "PORO_TEST_DATA names no folder of test " \
-                                                                "data"
+#define SKIP_WITHOUT_TEST_DATA()                            \
+  if (std::getenv("PORO_TEST_DATA") == nullptr)             \
+  GTEST_SKIP() << "PORO_TEST_DATA names no folder of test " \
+                  "data"
 
 inline std::filesystem::path test_data(const std::filesystem::path& name) {
   return std::filesystem::path(std::getenv("PORO_TEST_DATA")) / name;

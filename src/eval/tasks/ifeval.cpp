@@ -203,6 +203,23 @@ Graded grade_all(const std::vector<Prompt>& prompts, const Answers& answers, con
   return graded;
 }
 
+std::vector<RunItem> items(const std::vector<Result>& results) {
+  std::vector<RunItem> items;
+  for (size_t place = 0; place < results.size(); ++place) {
+    const Result& result = results[place];
+    std::string verdict;
+    for (size_t i = 0; i < result.prompt->instruction_ids.size(); ++i)
+      verdict += fmt::format("{}: strict {}, loose {}\n", result.prompt->instruction_ids[i],
+                             result.verdict.strict[i] ? "yes" : "no", result.verdict.loose[i] ? "yes" : "no");
+    const std::string& first = result.prompt->instruction_ids[0];
+    items.push_back({.id = std::to_string(place + 1),
+                     .category = first.substr(0, first.find(':')),
+                     .turns = {{.prompt = result.prompt->text, .answer = result.answer, .verdict = verdict}},
+                     .score = all_of(result.verdict.loose) ? 1 : 0});
+  }
+  return items;
+}
+
 void write_results(const std::vector<Result>& results, const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   for (const char* name : {"strict", "loose"}) {

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "eval/run_folder.h"
 #include "eval/tasks/ifeval_instructions.h"
 
 namespace poro::ifeval {
@@ -58,6 +59,9 @@ struct Graded {
 // answer, and counted: the editions of the prompts differ in a few words. Throws Error when no answer belongs
 // to any prompt.
 Graded grade_all(const std::vector<Prompt>& prompts, const Answers& answers, const Language& language);
+
+// What a report shows; the score is 1 where the answer follows all instructions, loosely.
+std::vector<RunItem> items(const std::vector<Result>& results);
 
 // Google's result files, strict.jsonl and loose.jsonl, in `folder`.
 void write_results(const std::vector<Result>& results, const std::filesystem::path& folder);

@@ -20,17 +20,19 @@ class ConnectionError : public Error {
   using Error::Error;
 };
 
-enum class HttpMethod { kGet, kHead };
+enum class HttpMethod { kGet, kHead, kPost };
 
 struct HttpRequest {
   HttpMethod method = HttpMethod::kGet;
   std::string url;
-  std::vector<std::string> headers;  // "Name: value"
+  std::vector<std::string> headers = {};  // "Name: value"
+  std::string body = {};                  // Of a POST.
 };
 
 struct HttpResponse {
   int status = 0;
   std::map<std::string, std::string> headers;  // Names in lower case.
+  std::string error_body;                      // The first 64 KiB of what came with a status other than 2xx.
 
   // Empty when absent.
   std::string header(const std::string& name) const;
@@ -44,7 +46,7 @@ class HttpClient {
 
   using Sink = std::function<void(const HttpResponse& response, std::string_view bytes)>;
   // The body of a 2xx answer goes to `sink` piece by piece; what it throws ends the transfer and arrives
-  // here. Other bodies are dropped. Throws ConnectionError.
+  // here. Throws ConnectionError.
   HttpResponse send(const HttpRequest& request, const Sink& sink);
 
  private:

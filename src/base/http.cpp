@@ -1,4 +1,4 @@
-#include "apps/http.h"
+#include "base/http.h"
 
 #include <curl/curl.h>
 
@@ -13,6 +13,7 @@ namespace poro {
 namespace {
 
 constexpr long kConnectSeconds = 20;
+constexpr size_t kMaxErrorBytes = size_t{64} << 10;
 
 // What the callbacks of one transfer share.
 struct Transfer {
@@ -46,7 +47,12 @@ size_t receive_header(char* data, size_t, size_t size, void* user) {
 
 size_t receive_body(char* data, size_t, size_t size, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
-  if (transfer.response.status / 100 != 2 || !transfer.sink) return size;
+  if (transfer.response.status / 100 != 2) {
+    std::string& body = transfer.response.error_body;
+    body.append(data, std::min(size, kMaxErrorBytes - body.size()));
+    return size;
+  }
+  if (!transfer.sink) return size;
   try {
     transfer.sink(transfer.response, {data, size});
     return size;
@@ -113,6 +119,11 @@ HttpResponse HttpClient::send(const HttpRequest& request, const Sink& sink) {
   curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_NOBODY, request.method == HttpMethod::kHead ? 1L : 0L);
   if (request.method == HttpMethod::kGet) curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+  if (request.method == HttpMethod::kPost) {
+    curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+  }
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &transfer);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
