@@ -9,6 +9,11 @@
 
 namespace poro {
 
+std::string name_of_file(const std::filesystem::path& path) {
+  const std::filesystem::path absolute = std::filesystem::absolute(path);
+  return (absolute.parent_path().filename() / absolute.stem()).string();
+}
+
 void print_summary(const nlohmann::ordered_json& summary) {
   fmt::print("{}\n", summary.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
@@ -30,6 +35,7 @@ void add_eval(CLI::App& root) {
   add_eval_ifeval(*eval);
   add_eval_mtbench(*eval);
   add_eval_pairwise(*eval);
+  add_eval_report(*eval);
 }
 
 }  // namespace poro

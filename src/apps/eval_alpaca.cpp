@@ -21,12 +21,13 @@ struct Options {
   RunOptions run;
 };
 
-Json interval(const std::vector<alpaca::Annotation>& annotations) {
+constexpr double kNormalQuantile = 1.96;  // Of 0.975.
+
+Interval interval(const std::vector<alpaca::Annotation>& annotations) {
   std::vector<double> values;
   for (const alpaca::Annotation& row : annotations)
     if (row.preference) values.push_back(100 * (*row.preference - 1));
-  const auto [low, high] = bootstrap_interval(values);
-  return {low, high};
+  return bootstrap_interval(values);
 }
 
 Json length_control(const std::vector<alpaca::Annotation>& annotations, const Options& options) {
@@ -36,17 +37,22 @@ Json length_control(const std::vector<alpaca::Annotation>& annotations, const Op
       is_fitted ? alpaca::fit_length_control(annotations, difficulty)
                 : alpaca::read_weights(options.weights, annotations[0].generator_2);
   const alpaca::LengthControlled controlled = alpaca::length_controlled(weights, difficulty);
-  return {{"length_controlled_winrate", controlled.win_rate},
-          {"lc_standard_error", controlled.standard_error},
-          {"lc_weights",
-           {{"source", is_fitted ? "fitted to these annotations" : options.weights},
-            {"length", weights.length},
-            {"difficulty", weights.difficulty},
-            {"model", weights.model}}}};
+  const double half = kNormalQuantile * controlled.standard_error;
+  return {
+      {"headline", headline("length-controlled win rate, %", controlled.win_rate,
+                            Interval{.low = controlled.win_rate - half, .high = controlled.win_rate + half})},
+      {"length_controlled_winrate", controlled.win_rate},
+      {"lc_standard_error", controlled.standard_error},
+      {"lc_weights",
+       {{"source", is_fitted ? "fitted to these annotations" : options.weights},
+        {"length", weights.length},
+        {"difficulty", weights.difficulty},
+        {"model", weights.model}}}};
 }
 
 Json summary_of(const std::vector<alpaca::Annotation>& annotations, const Options& options) {
   const alpaca::Scores scores = alpaca::grade(annotations);
+  const Interval win_rate_interval = interval(annotations);
   Json summary = {{"task", "alpaca"},
                   {"language", options.language},
                   {"model", annotations[0].generator_2},
@@ -54,13 +60,14 @@ Json summary_of(const std::vector<alpaca::Annotation>& annotations, const Option
                   {"judge", annotations[0].annotator},
                   {"win_rate", scores.win_rate},
                   {"standard_error", scores.standard_error},
-                  {"win_rate_interval", interval(annotations)},
+                  {"win_rate_interval", {win_rate_interval.low, win_rate_interval.high}},
                   {"n_wins", scores.num_wins},
                   {"n_wins_base", scores.num_losses},
                   {"n_draws", scores.num_draws},
                   {"n_total", scores.num_total},
                   {"discrete_win_rate", scores.discrete_win_rate},
                   {"avg_length", scores.average_length}};
+  summary["headline"] = headline("win rate, %", scores.win_rate, win_rate_interval);
   if (!options.difficulty.empty()) summary.update(length_control(annotations, options));
   summary["annotations"] = {{"without_preference", scores.num_without_preference}};
   return summary;

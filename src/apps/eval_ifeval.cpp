@@ -37,9 +37,10 @@ ifeval::Answers ask(RunFolder& run, ChatModel& model, const std::vector<ifeval::
 }
 
 void finish(RunFolder* run, const ifeval::Answers& answers, const std::vector<ifeval::Prompt>& prompts,
-            const ifeval::Language& language) {
+            const ifeval::Language& language, const std::string& model) {
   say_broken(answers.broken);
-  const ifeval::Graded graded = ifeval::grade_all(prompts, answers, language);
+  ifeval::Graded graded = ifeval::grade_all(prompts, answers, language);
+  graded.summary["model"] = model;
   if (run != nullptr) {
     ifeval::write_results(graded.results, run->path());
     run->finish(ifeval::items(graded.results), graded.summary);
@@ -62,13 +63,13 @@ void run(const Options& options) {
     const ifeval::Answers answers = ifeval::read_answers(options.responses);
     std::optional<RunFolder> run;
     if (!options.out.empty()) run.emplace(options.out, settings);
-    return finish(run ? &*run : nullptr, answers, prompts, language);
+    return finish(run ? &*run : nullptr, answers, prompts, language, name_of_file(options.responses));
   }
   if (options.out.empty()) fail("--model needs --out DIR, the folder in which the run is kept and resumed");
   LazyChat model(options.model, options.run);
   settings["model"] = model.identity();
   RunFolder run(options.out, settings);
-  finish(&run, ask(run, model, prompts), prompts, language);
+  finish(&run, ask(run, model, prompts), prompts, language, model.name());
 }
 
 }  // namespace

@@ -108,6 +108,12 @@ void RunFolder::finish(const std::vector<RunItem>& items, const Json& summary) c
   write_file_atomic(path_ / "summary.json", dumped(summary, 2));
 }
 
+Json headline(const std::string& metric, double value, std::optional<Interval> interval) {
+  return {{"metric", metric},
+          {"value", value},
+          {"interval", interval ? Json{interval->low, interval->high} : Json()}};
+}
+
 Json file_identity(const std::filesystem::path& path) {
   return {{"name", path.filename().string()}, {"sha256", sha256(read_file(path))}};
 }

@@ -13,6 +13,7 @@
 
 #include "eval/chat.h"
 #include "eval/journal.h"
+#include "eval/statistics.h"
 
 namespace poro {
 
@@ -55,6 +56,9 @@ class RunFolder {
   std::filesystem::path path_;
   Journal journal_;
 };
+
+// The number that stands for a run in tables, on the scale of the model cards: {metric, value, interval}.
+nlohmann::ordered_json headline(const std::string& metric, double value, std::optional<Interval> interval);
 
 // {"name": ..., "sha256": ...} of a file that a run depends on.
 nlohmann::ordered_json file_identity(const std::filesystem::path& path);

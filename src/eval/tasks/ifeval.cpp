@@ -112,6 +112,13 @@ nlohmann::ordered_json interval(size_t part, size_t total) {
   return {low, high};
 }
 
+// What the model cards show: loose, by prompt.
+nlohmann::ordered_json card_number(size_t part, size_t total) {
+  const auto [low, high] = wilson_interval({.successes = part, .trials = total});
+  return headline("prompt-level loose accuracy, %", 100 * share(part, total),
+                  Interval{.low = 100 * low, .high = 100 * high});
+}
+
 }  // namespace
 
 std::vector<Prompt> load(const std::filesystem::path& path, const Language& language, Models& models) {
@@ -193,6 +200,7 @@ Graded grade_all(const std::vector<Prompt>& prompts, const Answers& answers, con
   summary["inst_level_loose_acc"] = share(per_instruction.loose, n);
   summary["prompt_level_strict_interval"] = interval(per_prompt.strict, p);
   summary["prompt_level_loose_interval"] = interval(per_prompt.loose, p);
+  summary["headline"] = card_number(per_prompt.loose, p);
   for (const auto& [id, count] : per_type)
     summary["types"][id] = {{"instructions", count.total},
                             {"strict_acc", share(count.strict, count.total)},

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "eval/json_lines.h"
+#include "eval/run_folder.h"
 #include "eval/statistics.h"
 
 namespace poro::mtbench {
@@ -98,14 +99,13 @@ class ByQuestion {
   }
   const std::vector<double>& values() const { return values_; }
 
-  Json interval() const {
-    const auto [low, high] = bootstrap_interval(groups_.size(), [&](std::span<const uint32_t> drawn) {
+  Interval interval() const {
+    return bootstrap_interval(groups_.size(), [&](std::span<const uint32_t> drawn) {
       double sum = 0, count = 0;
       for (const uint32_t group : drawn)
         for (const double value : groups_[group]) sum += value, ++count;
       return sum / count;
     });
-    return {low, high};
   }
 
  private:
@@ -241,16 +241,18 @@ Json grade(const Judgments<Rating>& ratings, std::span<const Question> questions
     if (!questions.empty()) by_category[category_of(row, questions)].push_back(row.score);
   }
   if (all.values().empty()) fail("not one of the {} judgments holds a rating", ratings.rows.size());
+  const Interval interval = all.interval();
   Json summary = {{"task", "mtbench"},
                   {"model", ratings.rows[0].model},
                   {"judge", ratings.rows[0].judge},
                   {"ratings", all.values().size()},
                   {"score", mean(all.values())},
-                  {"score_interval", all.interval()},
+                  {"score_interval", {interval.low, interval.high}},
                   {"first_turn", mean_or_null(by_turn[0])},
                   {"second_turn", mean_or_null(by_turn[1])}};
   for (const auto& [category, values] : by_category)
     if (!category.empty()) summary["categories"][category] = mean(values);
+  summary["headline"] = headline("score, 1 to 10", mean(all.values()), interval);
   summary["judgments"] = input_counts(ratings, questions);
   summary["judgments"]["without_rating"] = num_unrated;
   summary["judgments"]["judge_failed"] = num_failed;
@@ -277,6 +279,7 @@ Json grade(const Judgments<Comparison>& comparisons, std::span<const Question> q
   if (all.values().empty())
     fail("the judge failed on every one of the {} comparisons", comparisons.rows.size());
   const Comparison& any = comparisons.rows[0];
+  const Interval interval = all.interval();
   Json summary = {{"task", "pairwise"},
                   {"model", any.model_1},
                   {"baseline", any.model_2},
@@ -286,9 +289,11 @@ Json grade(const Judgments<Comparison>& comparisons, std::span<const Question> q
                   {"losses", counts["loss"]},
                   {"ties", counts["tie"]},
                   {"adjusted_win_rate", mean(all.values())},
-                  {"adjusted_win_rate_interval", all.interval()}};
+                  {"adjusted_win_rate_interval", {interval.low, interval.high}}};
   for (const auto& [category, values] : by_category)
     if (!category.empty()) summary["categories"][category] = mean(values);
+  summary["headline"] = headline("adjusted win rate, %", 100 * mean(all.values()),
+                                 Interval{.low = 100 * interval.low, .high = 100 * interval.high});
   summary["judge_behaviour"] = judge_behaviour(comparisons.rows);
   summary["judgments"] = input_counts(comparisons, questions);
   summary["judgments"]["with_an_error"] = num_errors;
