@@ -1,7 +1,9 @@
-// A chat model of random weights in a folder: 256 byte tokens, four special tokens and a template, so that
-// everything from messages to streamed text runs without any file from elsewhere.
+// A chat model in a folder: 256 byte tokens, four special tokens and a template, so that everything from
+// messages to streamed text runs without any file from elsewhere. Its weights are random, or made so that it
+// always gives one answer.
 #pragma once
 
+#include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -18,11 +20,23 @@ class TinyChatModel {
   static constexpr int32_t kVocabSize = 264;  // A few more than there are tokens, as padded checkpoints have.
   static constexpr int64_t kContext = 192;
 
-  TinyChatModel() {
+  struct Options {
+    int64_t context = kContext;
+    // Not empty: every answer is this text, and after it the likeliest first tokens are "m" and then "M",
+    // with logits 3 and 2 under the answer's 30. The text is a token of its own.
+    std::string answer = {};
+  };
+
+  TinyChatModel() : TinyChatModel(Options()) {}
+  explicit TinyChatModel(const Options& options) {
     Json vocab, added = Json::array();
     for (int byte = 0; byte < 256; ++byte) vocab[byte_symbol(byte)] = byte;
     const char* names[] = {"<|begin_of_text|>", "<|header|>", "<|eot_id|>", "<|end_of_text|>"};
     for (int32_t i = 0; i < 4; ++i) added.push_back(added_token(kBos + i, names[i]));
+    if (!options.answer.empty()) {
+      added.push_back(added_token(kAnswer, options.answer.c_str()));
+      added.back()["special"] = false;
+    }
     write(
         "tokenizer.json",
         {{"version", "1.0"},
@@ -42,11 +56,14 @@ class TinyChatModel {
     const auto device = Device::cpu(1);
     LlamaConfig config = LlamaConfig::named_shape("tiny");
     config.vocab_size = kVocabSize;
-    config.max_positions = kContext;
+    config.max_positions = options.context;
     config.bos_id = kBos;
     config.eos_ids = {kEndOfText};
+    config.has_tied_head = config.has_tied_head && options.answer.empty();
     const Llama model = Llama::random(*device, config, DType::kBF16, 5);
-    save_checkpoint(folder_.path(), config, named_tensors(model));
+    const std::vector<NamedTensor> tensors = named_tensors(model);
+    if (!options.answer.empty()) script(tensors, config.hidden_size);
+    save_checkpoint(folder_.path(), config, tensors);
   }
 
   std::string path() const { return folder_.path().string(); }
@@ -56,6 +73,32 @@ class TinyChatModel {
 
  private:
   using Json = nlohmann::ordered_json;
+
+  static constexpr int32_t kAnswer = 260;
+
+  // Layers that add nothing, and three kinds of tokens: the line end before an answer, the answer, all
+  // others. The final norm makes sqrt(C) of the one element that tells the kind.
+  static void script(const std::vector<NamedTensor>& tensors, int64_t hidden_size) {
+    const double unit = 1 / std::sqrt(static_cast<double>(hidden_size));
+    for (const NamedTensor& named : tensors) {
+      const bool is_table = named.name == "model.embed_tokens.weight" || named.name == "lm_head.weight";
+      if (named.name.ends_with("o_proj.weight") || named.name.ends_with("down_proj.weight") || is_table)
+        for (int64_t i = 0; i < named.tensor.elements(); ++i) store_element(named.tensor, i, 0);
+      const auto set = [&](int32_t token, int kind, double value) {
+        store_element(named.tensor, token * hidden_size + kind, value);
+      };
+      if (named.name == "model.embed_tokens.weight")
+        for (int32_t token = 0; token < kVocabSize; ++token)
+          set(token, token == '\n' ? 1 : token == kAnswer ? 2 : 0, 1);
+      if (named.name == "lm_head.weight") {
+        set(kAnswer, 1, 30 * unit);
+        set('m', 1, 3 * unit);
+        set('M', 1, 2 * unit);
+        set(kEndOfTurn, 0, 30 * unit);
+        set(kEndOfTurn, 2, 30 * unit);
+      }
+    }
+  }
 
   // How byte-level vocabularies spell a byte: itself when it prints, else the next free character from U+0100
   // on.

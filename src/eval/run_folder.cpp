@@ -23,6 +23,15 @@ std::filesystem::path made(const std::filesystem::path& path) {
   return path;
 }
 
+// What a killed process was writing when it was killed (AtomicFile names it so). The journal's lock says that no
+// other is at it now.
+void remove_partial_files(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> partial;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".partial") partial.push_back(entry.path());
+  for (const std::filesystem::path& path : partial) std::filesystem::remove(path);
+}
+
 }  // namespace
 
 Json RunItem::json() const {
@@ -47,6 +56,7 @@ RunItem RunItem::from_json(const nlohmann::json& json) {
 
 RunFolder::RunFolder(const std::filesystem::path& path, Json settings)
     : path_(made(path)), journal_(path / "journal.jsonl") {
+  remove_partial_files(path);
   settings["poro"] = version();
   const std::filesystem::path file = path / "run.json";
   if (!std::filesystem::exists(file)) {

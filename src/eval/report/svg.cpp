@@ -56,7 +56,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::string radar(const Chart& chart) {
-  constexpr double kWidth = 460, kRadius = 130, kMiddleX = 230, kMiddleY = 175;
+  constexpr double kWidth = 560, kRadius = 130, kMiddleX = 280, kMiddleY = 175;
   constexpr int kRings = 5;
   const auto point = [&](size_t axis, double share) {
     const double angle =
