@@ -71,7 +71,8 @@ std::string inline_text(const Json& value) {
     return "[" + text + "]";
   }
   if (value.is_object()) {
-    for (const auto& [key, element] : value.items()) append(key_text(key) + " = " + inline_text(element));
+    for (const auto& [key, element] : value.items())
+      if (!element.is_null()) append(key_text(key) + " = " + inline_text(element));
     return "{ " + text + " }";
   }
   return value.dump();

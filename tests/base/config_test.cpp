@@ -16,10 +16,12 @@ constexpr std::array<Choice<Colour>, 2> choices(Colour) {
 struct Part {
   std::string name;
   double weight = 1;
+  std::optional<int64_t> size;
   template <class Visit>
   void fields(Visit&& visit) {
     visit("name", name, "What it is called");
     visit("weight", weight, "How much");
+    visit("size", size, "How large");
   }
 };
 

@@ -1,0 +1,56 @@
+// Ranks that work on one run, and what they say to each other. Every call is collective: all ranks of a
+// communicator make the same calls in the same order. Sums are taken in the order of the ranks, so that a run
+// gives the same bits every time. Backends: one rank alone, threads of this process (for tests), MPI between
+// processes.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "base/tensor.h"
+
+namespace poro {
+
+class Comm {
+ public:
+  virtual ~Comm() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  virtual void barrier() = 0;
+  // Rank i's bytes are the i-th part of everyone's `whole`. Parts are of one size; a rank's own may already
+  // lie in place.
+  virtual void all_gather(std::span<const std::byte> part, std::span<std::byte> whole) = 0;
+  // The i-th part of `from` goes to rank i, and comes to lie in its `to` at this rank's place.
+  virtual void all_to_all(std::span<const std::byte> from, std::span<std::byte> to) = 0;
+  // The bytes of rank 0 everywhere.
+  virtual void broadcast(std::span<std::byte> bytes) = 0;
+  // The ranks of one colour, in the order of their ranks here.
+  virtual std::unique_ptr<Comm> split(int color) = 0;
+
+  // The sum over ranks of the rank-th part of `whole` (f32 or f64); `whole` stays as it is.
+  void reduce_scatter(const Tensor& whole, const Tensor& part);
+  // The sum over ranks, everywhere, in place.
+  void all_reduce(const Tensor& values);
+  double sum(double value);
+  double maximum(double value);
+  bool is_any(bool value) { return maximum(value ? 1 : 0) > 0; }
+
+ private:
+  std::byte* scratch(size_t bytes);
+
+  std::unique_ptr<std::byte[]> scratch_;
+  size_t scratch_bytes_ = 0;
+};
+
+// One rank: every call is done at once.
+std::unique_ptr<Comm> solo_comm();
+
+// Runs `body` on `ranks` threads, each with its communicator, and returns when all have. The first exception
+// is thrown here. A rank that throws while others wait for it would leave them waiting, so all stop at their
+// next call.
+void run_ranks(int ranks, const std::function<void(Comm& comm)>& body);
+
+}  // namespace poro
