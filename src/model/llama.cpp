@@ -15,8 +15,16 @@ BlockTensors BlockTensors::rows(int64_t count) const {
   return result;
 }
 
-Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens_, Purpose purpose_)
-    : purpose(purpose_), max_tokens(max_tokens_), vocab_size_(config.vocab_size), dtype_(dtype) {
+BlockGradients BlockGradients::rows(int64_t count) const {
+  BlockGradients result = *this;
+  for (Tensor* tensor : {&result.x, &result.normed, &result.q, &result.k, &result.v, &result.attended, &result.gate, &result.up,
+                         &result.gated})
+    *tensor = tensor->rows(0, count);
+  return result;
+}
+
+Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens_, Purpose purpose_, Recompute recompute_)
+    : purpose(purpose_), recompute(recompute_), max_tokens(max_tokens_), vocab_size_(config.vocab_size), dtype_(dtype) {
   const bool is_training = purpose == Purpose::kTraining;
   const int64_t query_width = config.num_heads * config.head_dim, key_width = config.num_kv_heads * config.head_dim;
   const auto matrix = [&](int64_t width) { return arena_.tensor(dtype, {max_tokens, width}); };
@@ -28,26 +36,38 @@ Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t 
 
   Tensor x = matrix(config.hidden_size);
   for (int64_t layer = 0; layer < (is_training ? config.num_layers : 1); ++layer) {
+    const BlockTensors* first = whole_blocks_.empty() ? nullptr : whole_blocks_.data();
+    const bool shares_cheap = first != nullptr && recompute != Recompute::kNone;
+    const bool shares_all = first != nullptr && recompute == Recompute::kFull;
     BlockTensors block;
+    if (shares_all) block = *first;
     block.x = x;
-    block.normed = matrix(config.hidden_size);
-    block.q = matrix(query_width);
-    block.k = matrix(key_width);
-    block.v = matrix(key_width);
-    block.attended = matrix(query_width);
-    block.gate = matrix(config.intermediate_size);
-    block.up = matrix(config.intermediate_size);
-    block.attention_rstd = column();
-    block.ffn_rstd = column();
-    if (is_training) block.lse = matrix(config.num_heads);
-    block.middle = is_training ? matrix(config.hidden_size) : x;
-    block.ffn_normed = is_training ? matrix(config.hidden_size) : block.normed;
-    block.gated = is_training ? matrix(config.intermediate_size) : block.gate;
+    block.normed = shares_cheap ? first->normed : matrix(config.hidden_size);
+    if (!shares_all) {
+      block.q = matrix(query_width);
+      block.k = matrix(key_width);
+      block.v = matrix(key_width);
+      block.attended = matrix(query_width);
+      block.gate = matrix(config.intermediate_size);
+      block.up = matrix(config.intermediate_size);
+      block.attention_rstd = column();
+      block.ffn_rstd = column();
+      if (is_training) block.lse = matrix(config.num_heads);
+      block.middle = is_training ? matrix(config.hidden_size) : x;
+      block.ffn_normed = !is_training ? block.normed : shares_cheap ? first->ffn_normed : matrix(config.hidden_size);
+      block.gated = !is_training ? block.gate : shares_cheap ? first->gated : matrix(config.intermediate_size);
+    }
     block.out = x = is_training ? matrix(config.hidden_size) : x;
     whole_blocks_.push_back(block);
   }
   whole_final_normed_ = is_training ? matrix(config.hidden_size) : whole_blocks_[0].normed;
   whole_final_rstd_ = column();
+  if (!is_training) return;
+  for (Tensor* tensor : {&whole_gradients_.x, &whole_gradients_.normed}) *tensor = matrix(config.hidden_size);
+  for (Tensor* tensor : {&whole_gradients_.q, &whole_gradients_.attended}) *tensor = matrix(query_width);
+  for (Tensor* tensor : {&whole_gradients_.k, &whole_gradients_.v}) *tensor = matrix(key_width);
+  for (Tensor* tensor : {&whole_gradients_.gate, &whole_gradients_.up, &whole_gradients_.gated})
+    *tensor = matrix(config.intermediate_size);
 }
 
 void Llama::Activations::resize(int64_t count) {
@@ -58,6 +78,7 @@ void Llama::Activations::resize(int64_t count) {
   for (const BlockTensors& block : whole_blocks_) blocks.push_back(block.rows(count));
   final_normed = whole_final_normed_.rows(0, count);
   if (whole_final_rstd_) final_rstd = whole_final_rstd_.rows(0, count);
+  if (purpose == Purpose::kTraining) gradients = whole_gradients_.rows(count);
 }
 
 Tensor Llama::Activations::logits(int64_t rows) {
@@ -72,13 +93,20 @@ Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Pu
                                    std::span<const int32_t> ids, std::span<const int32_t> positions) {
   const int64_t count = static_cast<int64_t>(ids.size());
   if (activations == nullptr || count > activations->max_tokens)
-    activations = std::make_unique<Activations>(config_, device_->activation_dtype(), count, purpose);
+    activations = std::make_unique<Activations>(config_, device_->activation_dtype(), count, purpose, Recompute::kNone);
   activations->resize(count);
   for (const int32_t id : ids) CHECK(id >= 0 && id < config_.vocab_size, "id {} of {}", id, config_.vocab_size);
   std::memcpy(activations->ids.data, ids.data(), ids.size_bytes());
   std::memcpy(activations->positions.data, positions.data(), positions.size_bytes());
   return *activations;
 }
+
+void Llama::prepare_training(int64_t max_tokens, Recompute recompute, WeightUnits* units) {
+  training_ = std::make_unique<Activations>(config_, device_->activation_dtype(), max_tokens, Purpose::kTraining, recompute);
+  units_ = units;
+}
+
+size_t Llama::training_bytes() const { return training_ == nullptr ? 0 : training_->bytes(); }
 
 size_t Llama::bytes_per_token() const {
   size_t bytes = weights_.final_norm.bytes() + weights_.head.bytes();

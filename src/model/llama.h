@@ -28,6 +28,20 @@ struct LoadOptions {
 
 enum class Purpose;
 
+// What training does not keep for the way back, and computes again there: nothing; norms and gates (cheap, a fourth of the
+// memory); everything inside a block but its input. Gradients are the same, bit for bit.
+enum class Recompute { kNone, kSelective, kFull };
+
+// Units of weights that training uses together: 0 is the embedding, 1 + l block l, 1 + L the final norm and the head. Whoever
+// holds the weights in pieces is told before a unit is used, and when its gradients begin and are complete.
+class WeightUnits {
+ public:
+  virtual ~WeightUnits() = default;
+  virtual void fetch(int64_t unit) = 0;
+  virtual void begin_gradients(int64_t unit) = 0;
+  virtual void end_gradients(int64_t unit) = 0;
+};
+
 class Llama {
  public:
   // The most new tokens of one forward call; longer prompts go through in chunks.
@@ -37,6 +51,12 @@ class Llama {
   static Llama load(Device& device, const std::filesystem::path& folder, const LoadOptions& options);
   // Random weights of a given shape, about normal with deviation 0.02: for benchmarks and tests.
   static Llama random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed);
+  // A model over tensors that someone else owns and may change between calls: training. In the order of the weight table.
+  static Llama over(Device& device, const LlamaConfig& config, std::span<const Tensor> tensors);
+  // Makes the memory of training passes of up to `max_tokens`, and says whom to tell about units of weights (nobody: null).
+  void prepare_training(int64_t max_tokens, Recompute recompute, WeightUnits* units);
+  // Of the memory that prepare_training made.
+  size_t training_bytes() const;
   ~Llama();
   Llama(Llama&&) noexcept;
 
@@ -58,8 +78,9 @@ class Llama {
   // The same, keeping what backward() needs.
   Tensor forward_training(std::span<const int32_t> ids, std::span<const int32_t> starts);
   // Adds to `gradients` those of the loss whose derivative by the log-probability of targets[t] is -coefficients[t], at the
-  // tokens of the last forward_training(). Rows with coefficient zero need no target.
-  void backward(std::span<const int32_t> targets, std::span<const double> coefficients, LlamaGradients& gradients);
+  // tokens of the last forward_training(). Rows with coefficient zero need no target. Returns the log-probabilities of the
+  // targets, for losses whose coefficients do not need them.
+  std::vector<double> backward(std::span<const int32_t> targets, std::span<const double> coefficients, LlamaGradients& gradients);
   // Log-probabilities of the targets at the tokens of the last forward_training().
   std::vector<double> training_log_probs(std::span<const int32_t> targets);
   // The head: logits (T, V) after hidden states (T, C).
@@ -79,12 +100,18 @@ class Llama {
                              std::span<const int32_t> starts);
   template <class Attend>
   Tensor forward_blocks(Activations& a, const Attend& attend);
+  template <class Attend>
+  void forward_block(Activations& a, int64_t layer, const Attend& attend);
+  // What the way back needs of a block and the forward pass did not keep.
+  void recompute_block(Activations& a, int64_t layer);
+  void backward_block(Activations& a, int64_t layer, LlamaGradients::Layer& gradients);
 
   Device* device_;
   LlamaConfig config_;
   LlamaWeights weights_;
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<Activations> activations_, training_;
+  WeightUnits* units_ = nullptr;
 };
 
 }  // namespace poro

@@ -16,7 +16,7 @@ inline Tensor view(std::span<const int32_t> values) {
 }
 
 // What one block reads and writes. In generation all blocks share one set, and x, middle and out are one tensor; training
-// keeps a set per block for the way back.
+// keeps a set per block for the way back, of which blocks share what is computed again there.
 struct BlockTensors {
   Tensor x;                            // (T, C): into the block
   Tensor normed, attention_rstd;       // (T, C), (T) or none
@@ -31,22 +31,35 @@ struct BlockTensors {
   BlockTensors rows(int64_t count) const;
 };
 
+// Gradients of what a block reads and writes, on the way back.
+struct BlockGradients {
+  Tensor x, normed;          // (T, C): the residual stream; after a norm
+  Tensor q, k, v, attended;  // (T, H*D), (T, K*D), (T, K*D), (T, H*D)
+  Tensor gate, up, gated;    // (T, F)
+
+  BlockGradients rows(int64_t count) const;
+};
+
 enum class Purpose { kGeneration, kTraining };
 
 struct Llama::Activations {
-  Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens, Purpose purpose);
+  Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens, Purpose purpose, Recompute recompute);
 
   // Sets every view below to its first `count` rows.
   void resize(int64_t count);
   // (T, V), for up to as many rows as ever asked.
   Tensor logits(int64_t rows);
 
+  size_t bytes() const { return arena_.bytes(); }
+
   Purpose purpose;
+  Recompute recompute;
   int64_t max_tokens, num_tokens = 0;
   Tensor ids, positions, starts;     // (T) i32; starts in training only
   Tensor frequencies;                // (D/2) f64
   std::vector<BlockTensors> blocks;  // One, or one per layer
   Tensor final_normed, final_rstd;   // (T, C), (T) or none
+  BlockGradients gradients;          // In training only
 
   const BlockTensors& block(int64_t layer) const { return blocks[purpose == Purpose::kTraining ? static_cast<size_t>(layer) : 0]; }
 
@@ -56,6 +69,7 @@ struct Llama::Activations {
   Arena arena_{"activations"};
   std::vector<BlockTensors> whole_blocks_;
   Tensor whole_final_normed_, whole_final_rstd_;
+  BlockGradients whole_gradients_;
   std::unique_ptr<Arena> logits_arena_;
   Tensor logits_;
 };

@@ -1,5 +1,7 @@
-// The way back: the names of llama_forward.cpp in reverse. Gradients of the residual stream are summed in one tensor, dx,
-// which every branch adds to.
+// The way back: the names of llama_forward.cpp in reverse. Gradients of the residual stream are summed in one tensor,
+// gradients.x, which every branch adds to.
+#include <cstring>
+
 #include "model/llama_activations.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
@@ -19,58 +21,81 @@ std::vector<double> Llama::training_log_probs(std::span<const int32_t> targets) 
   return logp;
 }
 
-void Llama::backward(std::span<const int32_t> targets, std::span<const double> coefficients, LlamaGradients& gradients) {
+// One block, from the gradient of its output in gradients.x to that of its input in the same place.
+void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer& g) {
   Device& device = *device_;
-  Activations& a = *training_;
-  const DType dtype = device.activation_dtype();
   const Shape query_heads = {a.num_tokens, config_.num_heads, config_.head_dim};
   const Shape key_heads = {a.num_tokens, config_.num_kv_heads, config_.head_dim};
-  Arena arena("gradients of activations");
-  const auto like = [&](const Tensor& tensor) { return arena.tensor(dtype, tensor.shape); };
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const BlockTensors& b = a.block(layer);
+  const BlockGradients& d = a.gradients;
+
+  run(device, LinearWeightGradient{.dy = d.x, .x = b.gated, .dw = g.down});
+  run(device, LinearInputGradient{.dy = d.x, .w = w.down, .dx = d.gated, .residual = {}});
+  run(device, SwiGluBackward{.gate = b.gate, .up = b.up, .dy = d.gated, .dgate = d.gate, .dup = d.up});
+  run(device, LinearWeightGradient{.dy = d.gate, .x = b.ffn_normed, .dw = g.gate});
+  run(device, LinearWeightGradient{.dy = d.up, .x = b.ffn_normed, .dw = g.up});
+  run(device, LinearInputGradient{.dy = d.gate, .w = w.gate, .dx = d.normed, .residual = {}});
+  run(device, LinearInputGradient{.dy = d.up, .w = w.up, .dx = d.normed, .residual = d.normed});
+  run(device, RmsNormBackward{.x = b.middle, .w = w.ffn_norm, .rstd = b.ffn_rstd, .dy = d.normed, .dx = d.x, .dw = g.ffn_norm});
+
+  run(device, LinearWeightGradient{.dy = d.x, .x = b.attended, .dw = g.o});
+  run(device, LinearInputGradient{.dy = d.x, .w = w.o, .dx = d.attended, .residual = {}});
+  run(device, PackedAttentionBackward{.q = b.q.reshaped(query_heads), .k = b.k.reshaped(key_heads),
+                                      .v = b.v.reshaped(key_heads), .starts = a.starts, .y = b.attended.reshaped(query_heads),
+                                      .lse = b.lse, .dy = d.attended.reshaped(query_heads), .dq = d.q.reshaped(query_heads),
+                                      .dk = d.k.reshaped(key_heads), .dv = d.v.reshaped(key_heads)});
+  run(device, Rope{.x = d.k.reshaped(key_heads), .positions = a.positions, .frequencies = a.frequencies,
+                   .rotation = Rotation::kBackward});
+  run(device, Rope{.x = d.q.reshaped(query_heads), .positions = a.positions, .frequencies = a.frequencies,
+                   .rotation = Rotation::kBackward});
+  run(device, LinearWeightGradient{.dy = d.v, .x = b.normed, .dw = g.v});
+  run(device, LinearWeightGradient{.dy = d.k, .x = b.normed, .dw = g.k});
+  run(device, LinearWeightGradient{.dy = d.q, .x = b.normed, .dw = g.q});
+  run(device, LinearInputGradient{.dy = d.v, .w = w.v, .dx = d.normed, .residual = {}});
+  run(device, LinearInputGradient{.dy = d.k, .w = w.k, .dx = d.normed, .residual = d.normed});
+  run(device, LinearInputGradient{.dy = d.q, .w = w.q, .dx = d.normed, .residual = d.normed});
+  run(device, RmsNormBackward{.x = b.x, .w = w.attention_norm, .rstd = b.attention_rstd, .dy = d.normed, .dx = d.x,
+                              .dw = g.attention_norm});
+}
+
+std::vector<double> Llama::backward(std::span<const int32_t> targets, std::span<const double> coefficients,
+                                    LlamaGradients& gradients) {
+  struct Nobody final : WeightUnits {
+    void fetch(int64_t) override {}
+    void begin_gradients(int64_t) override {}
+    void end_gradients(int64_t) override {}
+  } nobody;
+  WeightUnits& units = units_ != nullptr ? *units_ : nobody;
+  Device& device = *device_;
+  Activations& a = *training_;
+  const BlockGradients& d = a.gradients;
+  const int64_t head = 1 + config_.num_layers;
   const Tensor coefficients_view{.data = reinterpret_cast<std::byte*>(const_cast<double*>(coefficients.data())),
                                  .dtype = DType::kF64, .shape = {a.num_tokens}};
-  const BlockTensors& any = a.block(0);
-  const Tensor dx = like(any.x), dnormed = like(any.x), dgated = like(any.gated), dgate = like(any.gate), dup = like(any.up);
-  const Tensor dattended = like(any.attended), dq = like(any.q), dk = like(any.k), dv = like(any.v);
+  std::vector<double> logp(targets.size());
+  const Tensor logp_view{.data = reinterpret_cast<std::byte*>(logp.data()), .dtype = DType::kF64, .shape = {a.num_tokens}};
 
+  units.fetch(head);
+  units.begin_gradients(head);
+  units.begin_gradients(0);  // A tied head's gradients are the embedding's.
   run(device, CrossEntropyBackward{.hidden = a.final_normed, .head = weights_.head, .targets = view(targets),
-                                   .coefficients = coefficients_view, .dhidden = dnormed, .dhead = gradients.head, .logp = {}});
+                                   .coefficients = coefficients_view, .dhidden = d.normed, .dhead = gradients.head,
+                                   .logp = logp_view});
+  std::memset(d.x.data, 0, d.x.bytes());
   run(device, RmsNormBackward{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .rstd = a.final_rstd,
-                              .dy = dnormed, .dx = dx, .dw = gradients.final_norm});
+                              .dy = d.normed, .dx = d.x, .dw = gradients.final_norm});
+  units.end_gradients(head);
   for (int64_t layer = config_.num_layers - 1; layer >= 0; --layer) {
-    const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
-    const BlockTensors& b = a.block(layer);
-    LlamaGradients::Layer& g = gradients.layers[static_cast<size_t>(layer)];
-
-    run(device, LinearWeightGradient{.dy = dx, .x = b.gated, .dw = g.down});
-    run(device, LinearInputGradient{.dy = dx, .w = w.down, .dx = dgated, .residual = {}});
-    run(device, SwiGluBackward{.gate = b.gate, .up = b.up, .dy = dgated, .dgate = dgate, .dup = dup});
-    run(device, LinearWeightGradient{.dy = dgate, .x = b.ffn_normed, .dw = g.gate});
-    run(device, LinearWeightGradient{.dy = dup, .x = b.ffn_normed, .dw = g.up});
-    run(device, LinearInputGradient{.dy = dgate, .w = w.gate, .dx = dnormed, .residual = {}});
-    run(device, LinearInputGradient{.dy = dup, .w = w.up, .dx = dnormed, .residual = dnormed});
-    run(device, RmsNormBackward{.x = b.middle, .w = w.ffn_norm, .rstd = b.ffn_rstd, .dy = dnormed, .dx = dx, .dw = g.ffn_norm});
-
-    run(device, LinearWeightGradient{.dy = dx, .x = b.attended, .dw = g.o});
-    run(device, LinearInputGradient{.dy = dx, .w = w.o, .dx = dattended, .residual = {}});
-    run(device, PackedAttentionBackward{.q = b.q.reshaped(query_heads), .k = b.k.reshaped(key_heads),
-                                        .v = b.v.reshaped(key_heads), .starts = a.starts, .y = b.attended.reshaped(query_heads),
-                                        .lse = b.lse, .dy = dattended.reshaped(query_heads), .dq = dq.reshaped(query_heads),
-                                        .dk = dk.reshaped(key_heads), .dv = dv.reshaped(key_heads)});
-    run(device, Rope{.x = dk.reshaped(key_heads), .positions = a.positions, .frequencies = a.frequencies,
-                     .rotation = Rotation::kBackward});
-    run(device, Rope{.x = dq.reshaped(query_heads), .positions = a.positions, .frequencies = a.frequencies,
-                     .rotation = Rotation::kBackward});
-    run(device, LinearWeightGradient{.dy = dv, .x = b.normed, .dw = g.v});
-    run(device, LinearWeightGradient{.dy = dk, .x = b.normed, .dw = g.k});
-    run(device, LinearWeightGradient{.dy = dq, .x = b.normed, .dw = g.q});
-    run(device, LinearInputGradient{.dy = dv, .w = w.v, .dx = dnormed, .residual = {}});
-    run(device, LinearInputGradient{.dy = dk, .w = w.k, .dx = dnormed, .residual = dnormed});
-    run(device, LinearInputGradient{.dy = dq, .w = w.q, .dx = dnormed, .residual = dnormed});
-    run(device, RmsNormBackward{.x = b.x, .w = w.attention_norm, .rstd = b.attention_rstd, .dy = dnormed, .dx = dx,
-                                .dw = g.attention_norm});
+    units.fetch(1 + layer);
+    units.begin_gradients(1 + layer);
+    recompute_block(a, layer);
+    backward_block(a, layer, gradients.layers[static_cast<size_t>(layer)]);
+    units.end_gradients(1 + layer);
   }
-  run(device, EmbedBackward{.ids = a.ids, .dy = dx, .dtable = gradients.embedding});
+  run(device, EmbedBackward{.ids = a.ids, .dy = d.x, .dtable = gradients.embedding});
+  units.end_gradients(0);
+  return logp;
 }
 
 }  // namespace poro

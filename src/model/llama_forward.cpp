@@ -11,38 +11,63 @@
 
 namespace poro {
 
-// Embeds the ids and takes them through every block; `attend(layer, block, heads)` fills block.attended from q, k and v.
+// One block; `attend(layer, q, k, v, y, lse)` fills y from q, k and v.
 template <class Attend>
-Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
+void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
   Device& device = *device_;
   const double eps = config_.norm_eps;
   const Shape query_heads = {a.num_tokens, config_.num_heads, config_.head_dim};
   const Shape key_heads = {a.num_tokens, config_.num_kv_heads, config_.head_dim};
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const BlockTensors& b = a.block(layer);
+  const Tensor q = b.q.reshaped(query_heads), k = b.k.reshaped(key_heads), v = b.v.reshaped(key_heads);
 
+  run(device, RmsNorm{.x = b.x, .w = w.attention_norm, .y = b.normed, .rstd = b.attention_rstd, .eps = eps});
+  run(device, Linear{.x = b.normed, .w = w.q, .y = b.q, .residual = {}});
+  run(device, Linear{.x = b.normed, .w = w.k, .y = b.k, .residual = {}});
+  run(device, Linear{.x = b.normed, .w = w.v, .y = b.v, .residual = {}});
+  run(device, Rope{.x = q, .positions = a.positions, .frequencies = a.frequencies});
+  run(device, Rope{.x = k, .positions = a.positions, .frequencies = a.frequencies});
+  attend(layer, q, k, v, b.attended.reshaped(query_heads), b.lse);
+  run(device, Linear{.x = b.attended, .w = w.o, .y = b.middle, .residual = b.x});
+
+  run(device, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = b.ffn_normed, .rstd = b.ffn_rstd, .eps = eps});
+  run(device, Linear{.x = b.ffn_normed, .w = w.gate, .y = b.gate, .residual = {}});
+  run(device, Linear{.x = b.ffn_normed, .w = w.up, .y = b.up, .residual = {}});
+  run(device, SwiGlu{.gate = b.gate, .up = b.up, .y = b.gated});
+  run(device, Linear{.x = b.gated, .w = w.down, .y = b.out, .residual = b.middle});
+}
+
+// Embeds the ids and takes them through every block and the final norm.
+template <class Attend>
+Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
+  Device& device = *device_;
+  WeightUnits* units = a.purpose == Purpose::kTraining ? units_ : nullptr;
+  if (units != nullptr) units->fetch(0);
   run(device, Embed{.ids = a.ids, .table = weights_.embedding, .y = a.block(0).x});
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
-    const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
-    const BlockTensors& b = a.block(layer);
-    const Tensor q = b.q.reshaped(query_heads), k = b.k.reshaped(key_heads), v = b.v.reshaped(key_heads);
-
-    run(device, RmsNorm{.x = b.x, .w = w.attention_norm, .y = b.normed, .rstd = b.attention_rstd, .eps = eps});
-    run(device, Linear{.x = b.normed, .w = w.q, .y = b.q, .residual = {}});
-    run(device, Linear{.x = b.normed, .w = w.k, .y = b.k, .residual = {}});
-    run(device, Linear{.x = b.normed, .w = w.v, .y = b.v, .residual = {}});
-    run(device, Rope{.x = q, .positions = a.positions, .frequencies = a.frequencies});
-    run(device, Rope{.x = k, .positions = a.positions, .frequencies = a.frequencies});
-    attend(layer, q, k, v, b.attended.reshaped(query_heads), b.lse);
-    run(device, Linear{.x = b.attended, .w = w.o, .y = b.middle, .residual = b.x});
-
-    run(device, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = b.ffn_normed, .rstd = b.ffn_rstd, .eps = eps});
-    run(device, Linear{.x = b.ffn_normed, .w = w.gate, .y = b.gate, .residual = {}});
-    run(device, Linear{.x = b.ffn_normed, .w = w.up, .y = b.up, .residual = {}});
-    run(device, SwiGlu{.gate = b.gate, .up = b.up, .y = b.gated});
-    run(device, Linear{.x = b.gated, .w = w.down, .y = b.out, .residual = b.middle});
+    if (units != nullptr) units->fetch(1 + layer);
+    forward_block(a, layer, attend);
   }
+  if (units != nullptr) units->fetch(1 + config_.num_layers);
   run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .y = a.final_normed,
-                      .rstd = a.final_rstd, .eps = eps});
+                      .rstd = a.final_rstd, .eps = config_.norm_eps});
   return a.final_normed;
+}
+
+void Llama::recompute_block(Activations& a, int64_t layer) {
+  const BlockTensors& b = a.block(layer);
+  const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+  const double eps = config_.norm_eps;
+  if (a.recompute == Recompute::kFull) {
+    forward_block(a, layer, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
+      run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse});
+    });
+  } else if (a.recompute == Recompute::kSelective) {
+    run(*device_, RmsNorm{.x = b.x, .w = w.attention_norm, .y = b.normed, .rstd = b.attention_rstd, .eps = eps});
+    run(*device_, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = b.ffn_normed, .rstd = b.ffn_rstd, .eps = eps});
+    run(*device_, SwiGlu{.gate = b.gate, .up = b.up, .y = b.gated});
+  }
 }
 
 Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {

@@ -2,6 +2,7 @@
 // A matrix that already has the wanted type is used in place, so a mapped model starts without being read.
 #include <cstring>
 #include <functional>
+#include <map>
 
 #include "base/random.h"
 #include "model/checkpoint.h"
@@ -159,6 +160,18 @@ Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, ui
   const WeightSource source = [&](const WeightSpec& spec) { return random_weight(pool, spec, seed, stream++); };
   WeightBuilder builder(device, pool, source, weights, model.storage_->owners);
   model.weights_ = build_weights(model.config_, builder);
+  return model;
+}
+
+Llama Llama::over(Device& device, const LlamaConfig& config, std::span<const Tensor> tensors) {
+  Llama model(device, config);
+  std::map<std::string, Tensor> named;
+  for (const WeightSpec& spec : weight_table(config)) named[spec.name] = tensors[named.size()];
+  const WeightSource source = [&](const WeightSpec& spec) { return OwnedTensor{named.at(spec.name), nullptr}; };
+  ThreadPool pool(1);
+  WeightBuilder builder(device, pool, source, std::nullopt, model.storage_->owners);
+  model.weights_ = build_weights(model.config_, builder);
+  CHECK(model.storage_->owners.empty(), "{} is no type that {} computes with", tensors[0].str(), device.name());
   return model;
 }
 

@@ -35,6 +35,15 @@ std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
 
 LlamaGradients::LlamaGradients(const LlamaConfig& config, DType dtype) {
   for (const WeightSpec& spec : weight_table(config)) tensors.push_back(arena_.tensor(dtype, spec.shape));
+  name_tensors(config);
+}
+
+LlamaGradients::LlamaGradients(const LlamaConfig& config, std::span<const Tensor> memory)
+    : tensors(memory.begin(), memory.end()) {
+  name_tensors(config);
+}
+
+void LlamaGradients::name_tensors(const LlamaConfig& config) {
   auto next = tensors.begin();
   embedding = *next++;
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {

@@ -3,6 +3,7 @@
 // table.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,10 @@ struct LlamaGradients {
   struct Layer {
     Tensor attention_norm, q, k, v, o, ffn_norm, gate, up, down;
   };
+  // In memory of their own.
   explicit LlamaGradients(const LlamaConfig& config, DType dtype);
+  // In memory of someone else's: one tensor for each of the table.
+  LlamaGradients(const LlamaConfig& config, std::span<const Tensor> memory);
   void zero();
 
   std::vector<Tensor> tensors;
@@ -49,6 +53,8 @@ struct LlamaGradients {
   std::vector<Layer> layers;
 
  private:
+  void name_tensors(const LlamaConfig& config);
+
   Arena arena_{"gradients"};
 };
 
