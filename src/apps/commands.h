@@ -18,5 +18,6 @@ void add_sample(CLI::App& root);
 void add_score(CLI::App& root);
 void add_template(CLI::App& root);
 void add_tokenize(CLI::App& root);
+void add_train(CLI::App& root);
 
 }  // namespace poro

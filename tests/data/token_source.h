@@ -29,8 +29,10 @@ class TokenSource {
   }
 
   std::filesystem::path path() const {
-    std::ofstream(*folder_ / "rows.jsonl") << lines_;
-    return *folder_ / "rows.jsonl";
+    const std::filesystem::path file = *folder_ / "rows.jsonl";
+    std::error_code absent;  // Several ranks may ask at once: nothing is written that is there.
+    if (std::filesystem::file_size(file, absent) != lines_.size()) std::ofstream(file) << lines_;
+    return file;
   }
   Shard shard() const {
     ThreadPool pool(1);

@@ -1,0 +1,90 @@
+#include "train/memory_plan.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "model/weights.h"
+
+namespace poro {
+namespace {
+
+double elements_of(const LlamaConfig& config) {
+  double sum = 0;
+  for (const WeightSpec& spec : weight_table(config)) sum += static_cast<double>(spec.shape.elements());
+  return sum;
+}
+
+// Of what takes turns in memory when pieces are shared out: one block, the embedding, the head.
+double elements_in_turn(const LlamaConfig& config) {
+  LlamaConfig one = config;
+  one.num_layers = 1;
+  return elements_of(one);
+}
+
+double activation_elements(const MemoryRequest& r) {
+  const LlamaConfig& c = r.config;
+  const auto wide = [](int64_t value) { return static_cast<double>(value); };
+  const double C = wide(c.hidden_size), F = wide(c.intermediate_size), L = wide(c.num_layers);
+  const double query = wide(c.num_heads * c.head_dim), key = wide(c.num_kv_heads * c.head_dim);
+  const double cheap = 2 * C + F, products = 2 * query + 2 * key + 2 * F + C + wide(c.num_heads) + 2;
+  const double copies_of_cheap = r.recompute == Recompute::kNone ? L : 1;
+  const double copies_of_products = r.recompute == Recompute::kFull ? 1 : L;
+  const double gradients = 2 * C + 2 * query + 2 * key + 3 * F;
+  return wide(r.max_tokens) *
+         ((L + 1) * C + copies_of_cheap * cheap + copies_of_products * products + C + 1 + gradients);
+}
+
+std::string amount(double bytes) {
+  constexpr double kMebi = 1024.0 * 1024.0;
+  return bytes < 1024 * kMebi ? fmt::format("{:.1f} MiB", bytes / kMebi)
+                              : fmt::format("{:.2f} GiB", bytes / kMebi / 1024);
+}
+
+}  // namespace
+
+std::vector<MemoryRow> plan_memory(const MemoryRequest& r) {
+  const double all = elements_of(r.config), turn = elements_in_turn(r.config);
+  const double share = all / static_cast<double>(r.replicas);
+  const double owned = r.zero >= 1 ? share : all;
+  const bool has_master = r.zero == 3 || r.weight_bytes != r.master_bytes;
+  const double chunk_of_logits = 64.0 * static_cast<double>(r.config.vocab_size);
+  return {{"weights", (r.zero == 3 ? turn : all) * r.weight_bytes},
+          {"master weights", has_master ? owned * r.master_bytes : 0},
+          {"gradients", (r.zero >= 2 ? turn + share : all) * r.master_bytes},
+          {"moments", 2 * owned * r.moment_bytes},
+          {"activations", activation_elements(r) * r.activation_bytes},
+          {"workspace", chunk_of_logits * r.activation_bytes},
+          {"copy for checkpoints", owned * (r.master_bytes + 2 * r.moment_bytes)}};
+}
+
+double total_bytes(const std::vector<MemoryRow>& rows) {
+  double sum = 0;
+  for (const MemoryRow& row : rows) sum += row.bytes;
+  return sum;
+}
+
+std::vector<std::string> memory_table(const std::vector<MemoryRow>& rows) {
+  std::vector<std::string> lines;
+  for (const MemoryRow& row : rows)
+    if (row.bytes > 0) lines.push_back(fmt::format("{:<21} {:>12}", row.name, amount(row.bytes)));
+  lines.push_back(fmt::format("{:<21} {:>12}", "together", amount(total_bytes(rows))));
+  return lines;
+}
+
+double available_memory() {
+  std::ifstream info("/proc/meminfo");
+  double available = 0;
+  std::string key, unit;
+  for (double kibi = 0; info >> key >> kibi && std::getline(info, unit);)
+    if (key == "MemAvailable:") available = kibi * 1024;
+  // A container may allow less than the machine has.
+  double limit = 0, used = 0;
+  if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit &&
+      std::ifstream("/sys/fs/cgroup/memory.current") >> used)
+    available = std::min(available, std::max(limit - used, 0.0));
+  return available;
+}
+
+}  // namespace poro
