@@ -36,6 +36,7 @@ void add_eval(CLI::App& root) {
   add_eval_mtbench(*eval);
   add_eval_pairwise(*eval);
   add_eval_report(*eval);
+  add_eval_tasks(*eval);
 }
 
 }  // namespace poro

@@ -15,6 +15,7 @@ void add_eval_ifeval(CLI::App& eval);
 void add_eval_mtbench(CLI::App& eval);
 void add_eval_pairwise(CLI::App& eval);
 void add_eval_report(CLI::App& eval);
+void add_eval_tasks(CLI::App& eval);
 
 // What tables call the model behind a file of answers: "folder/file" without the ending.
 std::string name_of_file(const std::filesystem::path& path);

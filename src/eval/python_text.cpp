@@ -5,6 +5,8 @@
 #include <unicode/unistr.h>
 #include <unicode/utf8.h>
 
+#include "text/unicode.h"
+
 namespace poro::python {
 namespace {
 
@@ -109,6 +111,14 @@ std::string lower(std::string_view text) {
 bool is_upper(std::string_view text) {
   return has_only_case(text, UCHAR_UPPERCASE, UCHAR_LOWERCASE);
 }
+std::string capitalize(std::string_view text) {
+  const std::string_view first = first_character(text);
+  if (first.empty()) return "";
+  std::string result;
+  append_utf8(result, static_cast<char32_t>(u_totitle(static_cast<UChar32>(decode_utf8(first).code_point))));
+  return result + lower(text.substr(first.size()));
+}
+
 bool is_lower(std::string_view text) {
   return has_only_case(text, UCHAR_LOWERCASE, UCHAR_UPPERCASE);
 }

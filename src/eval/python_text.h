@@ -27,6 +27,9 @@ std::string_view remove_suffix(std::string_view text, std::string_view suffix);
 // str.lower(): full mapping, final sigma included.
 std::string lower(std::string_view text);
 
+// str.capitalize(): the first character in title case, the rest lowered.
+std::string capitalize(std::string_view text);
+
 // str.isupper() and str.islower(): there is a cased character, and every cased one has this case.
 bool is_upper(std::string_view text);
 bool is_lower(std::string_view text);

@@ -23,8 +23,8 @@ std::filesystem::path made(const std::filesystem::path& path) {
   return path;
 }
 
-// What a killed process was writing when it was killed (AtomicFile names it so). The journal's lock says that no
-// other is at it now.
+// What a killed process was writing when it was killed (AtomicFile names it so). The journal's lock says that
+// no other is at it now.
 void remove_partial_files(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> partial;
   for (const auto& entry : std::filesystem::directory_iterator(folder))

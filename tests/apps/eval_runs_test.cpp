@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "tests/eval/eval_data.h"
+#include "tests/eval/test_server.h"
 #include "tests/tiny_chat_model.h"
 
 namespace poro {
@@ -167,6 +168,78 @@ TEST(EvalRuns, KilledTwentyTimesTheyEndInTheSameReport) {
   for (const auto& [name, content] : expected) EXPECT_EQ(content, found.at(name)) << name;
   for (const char* part : {"IFEval", "MT-Bench", "AlpacaEval 2", "Pairwise", "Finnish", "English", "Average"})
     EXPECT_NE(expected.at("report.html").find(part), std::string::npos) << part;
+}
+
+// What a command said and how it ended.
+struct Outcome {
+  int exit_code;
+  std::string text;
+};
+Outcome run(const std::vector<std::string>& arguments, const TemporaryFolder& folder) {
+  const std::string log = folder.path() / "log";
+  int status = 0;
+  ::waitpid(start(arguments, log), &status, 0);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(log)};
+}
+
+TEST(EvalRuns, AServerJudgesWithAKeyThatIsWrittenNowhere) {
+  TestServer server(
+      [](const auto&) { return TestServer::Response{.body = TestServer::completion("Rating: [[8]]")}; });
+  const Evaluation evaluation;
+  const TemporaryFolder folder;
+  ::setenv("PORO_TEST_JUDGE_KEY", "a-secret-key", 1);
+  std::vector<std::string> arguments;
+  for (const Command& command : evaluation.commands(folder.path()))
+    if (command.name == "mtbench-en") arguments = command.arguments;
+  for (size_t i = 0; i + 1 < arguments.size(); ++i)
+    if (arguments[i] == "--judge") arguments[i + 1] = server.url();
+  arguments.insert(arguments.end(), {"--judge-name", "judge-1", "--judge-key-env", "PORO_TEST_JUDGE_KEY",
+                                     "--cache", folder.path() / "replies.sqlite"});
+  const Outcome outcome = run(arguments, folder);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.text;
+  EXPECT_NE(outcome.text.find("\"score\": 8.0"), std::string::npos) << outcome.text;
+  EXPECT_EQ(server.seen().size(), 8u);
+  EXPECT_NE(server.seen()[0].headers.find("Bearer a-secret-key"), std::string::npos);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+    if (!entry.is_regular_file()) continue;
+    EXPECT_EQ(read_file(entry.path()).find("a-secret-key"), std::string::npos) << entry.path();
+  }
+  EXPECT_EQ(run(arguments, folder).exit_code, 0);
+  EXPECT_EQ(server.seen().size(), 8u);  // Nothing is asked twice.
+}
+
+TEST(EvalRuns, ARejectedKeyIsOneSentenceAndExitCode2) {
+  TestServer server([](const auto&) { return TestServer::Response{.status = 401, .body = "{}"}; });
+  const Evaluation evaluation;
+  const TemporaryFolder folder;
+  std::vector<std::string> arguments;
+  for (const Command& command : evaluation.commands(folder.path()))
+    if (command.name == "alpaca-en") arguments = command.arguments;
+  for (size_t i = 0; i + 1 < arguments.size(); ++i)
+    if (arguments[i] == "--judge") arguments[i + 1] = server.url();
+  arguments.insert(arguments.end(), {"--judge-name", "j", "--cache", folder.path() / "c.sqlite"});
+  const Outcome outcome = run(arguments, folder);
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.text.find("it does not accept the key"), std::string::npos) << outcome.text;
+}
+
+TEST(EvalRuns, ACardHoldsTheModelAndItsRuns) {
+  const Evaluation evaluation;
+  const TemporaryFolder folder;
+  const Command ifeval = evaluation.commands(folder.path())[0];
+  if (has_eval_data()) {
+    ASSERT_EQ(run(ifeval.arguments, folder).exit_code, 0);
+  }
+  std::vector<std::string> arguments = {"card",     "--model", ifeval.arguments[5], "--licence",
+                                        "llama3.3", "--base",  "org/base"};
+  if (has_eval_data()) arguments.insert(arguments.end(), {"--runs", folder.path() / "ifeval-en"});
+  const Outcome card = run(arguments, folder);
+  EXPECT_EQ(card.exit_code, 0);
+  for (const char* part : {"license: llama3.3", "Built with Llama", "| vocabulary | 264 |", "- org/base"})
+    EXPECT_NE(card.text.find(part), std::string::npos) << card.text;
+  if (has_eval_data()) {
+    EXPECT_NE(card.text.find("| IFEval |"), std::string::npos) << card.text;
+  }
 }
 
 }  // namespace

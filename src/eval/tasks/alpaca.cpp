@@ -135,7 +135,7 @@ Pairs pair_up(const Outputs& baseline, const Outputs& model) {
 }
 
 bool is_model_first(const std::string& instruction, Order order) {
-  return python::seeded_coin("is_switched_outputs" + instruction + "0") == (order == Order::kSeeded);
+  return python::Random("is_switched_outputs" + instruction + "0").coin() == (order == Order::kSeeded);
 }
 
 std::vector<Message> render(const std::string& prompt_template, const Annotation& pair, Order order) {

@@ -14,24 +14,6 @@
 namespace poro::ifeval {
 namespace {
 
-Prompt read_prompt(const nlohmann::json& row, const std::string& where, const Setting& setting) {
-  Prompt prompt;
-  prompt.key = row.value("key", nlohmann::json());
-  prompt.text = text_member(row, "prompt", where);
-  const nlohmann::json ids = row.value("instruction_id_list", nlohmann::json());
-  const nlohmann::json arguments = row.value("kwargs", nlohmann::json());
-  if (!ids.is_array() || !arguments.is_array() || ids.size() != arguments.size() || ids.empty())
-    fail("{}: \"instruction_id_list\" and \"kwargs\" must be lists of the same length, 1 or more", where);
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (!ids[i].is_string() || !(arguments[i].is_object() || arguments[i].is_null()))
-      fail("{}: instruction {} must be a name with an object of arguments", where, i + 1);
-    const std::string id = ids[i];
-    prompt.instruction_ids.push_back(id);
-    prompt.checks.push_back(make_check(id, Arguments(arguments[i], where + ", " + id), setting));
-  }
-  return prompt;
-}
-
 // The answer and what loose grading also takes for it.
 std::array<std::string, 8> variants(const std::string& answer) {
   const size_t first = answer.find('\n'), last = answer.rfind('\n');
@@ -121,6 +103,24 @@ nlohmann::ordered_json card_number(size_t part, size_t total) {
 
 }  // namespace
 
+Prompt read_prompt(const nlohmann::json& row, const std::string& where, const Setting& setting) {
+  Prompt prompt;
+  prompt.key = row.value("key", nlohmann::json());
+  prompt.text = text_member(row, "prompt", where);
+  const nlohmann::json ids = row.value("instruction_id_list", nlohmann::json());
+  const nlohmann::json arguments = row.value("kwargs", nlohmann::json());
+  if (!ids.is_array() || !arguments.is_array() || ids.size() != arguments.size() || ids.empty())
+    fail("{}: \"instruction_id_list\" and \"kwargs\" must be lists of the same length, 1 or more", where);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (!ids[i].is_string() || !(arguments[i].is_object() || arguments[i].is_null()))
+      fail("{}: instruction {} must be a name with an object of arguments", where, i + 1);
+    const std::string id = ids[i];
+    prompt.instruction_ids.push_back(id);
+    prompt.checks.push_back(make_check(id, Arguments(arguments[i], where + ", " + id), setting));
+  }
+  return prompt;
+}
+
 std::vector<Prompt> load(const std::filesystem::path& path, const Language& language, Models& models) {
   std::vector<Prompt> prompts;
   for (const JsonLines::Line& line : read_whole_json_lines(path).lines)
@@ -147,6 +147,14 @@ Verdict grade(const Prompt& prompt, const std::string& answer) {
     verdict.loose.push_back(none_passes < 0.5);
   }
   return verdict;
+}
+
+std::string verdict_text(const Prompt& prompt, const Verdict& verdict) {
+  std::string text;
+  for (size_t i = 0; i < prompt.instruction_ids.size(); ++i)
+    text += fmt::format("{}: strict {}, loose {}\n", prompt.instruction_ids[i],
+                        verdict.strict[i] ? "yes" : "no", verdict.loose[i] ? "yes" : "no");
+  return text;
 }
 
 Answers read_answers(const std::filesystem::path& path) {
@@ -215,14 +223,12 @@ std::vector<RunItem> items(const std::vector<Result>& results) {
   std::vector<RunItem> items;
   for (size_t place = 0; place < results.size(); ++place) {
     const Result& result = results[place];
-    std::string verdict;
-    for (size_t i = 0; i < result.prompt->instruction_ids.size(); ++i)
-      verdict += fmt::format("{}: strict {}, loose {}\n", result.prompt->instruction_ids[i],
-                             result.verdict.strict[i] ? "yes" : "no", result.verdict.loose[i] ? "yes" : "no");
     const std::string& first = result.prompt->instruction_ids[0];
     items.push_back({.id = std::to_string(place + 1),
                      .category = first.substr(0, first.find(':')),
-                     .turns = {{.prompt = result.prompt->text, .answer = result.answer, .verdict = verdict}},
+                     .turns = {{.prompt = result.prompt->text,
+                                .answer = result.answer,
+                                .verdict = verdict_text(*result.prompt, result.verdict)}},
                      .score = all_of(result.verdict.loose) ? 1 : 0});
   }
   return items;

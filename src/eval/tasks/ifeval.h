@@ -23,6 +23,10 @@ struct Prompt {
   std::vector<Check> checks;  // One per instruction. They use the Models given to `load`.
 };
 
+// One row of Google's form. `where` names it in errors. Throws Error for anything that cannot be checked as
+// it stands.
+Prompt read_prompt(const nlohmann::json& row, const std::string& where, const Setting& setting);
+
 // Reads Google's form (LumiOpen's is the same): JSONL of {key, prompt, instruction_id_list, kwargs}. Throws
 // Error for anything that cannot be checked as it stands. `models` must outlive the prompts.
 std::vector<Prompt> load(const std::filesystem::path& path, const Language& language, Models& models);
@@ -35,6 +39,9 @@ struct Verdict {
 };
 // An empty answer follows nothing.
 Verdict grade(const Prompt& prompt, const std::string& answer);
+
+// "punctuation:no_comma: strict yes, loose yes", a line per instruction.
+std::string verdict_text(const Prompt& prompt, const Verdict& verdict);
 
 // Answers by their prompt, and what was wrong with their file.
 struct Answers {

@@ -9,12 +9,14 @@ namespace {
 const std::vector<Language>& table() {
   static const std::vector<Language> rows = {
       {.code = "en",
+       .name = "English",
        .constrained_responses = {"My answer is yes.", "My answer is no.", "My answer is maybe."},
        .section_words = {"Section", "SECTION"},
        .letters = U"abcdefghijklmnopqrstuvwxyz",
        .identifier = Language::Identifier::kLangdetect,
        .on_failure = Language::OnFailure::kFollowed},
       {.code = "fi",
+       .name = "Finnish",
        .constrained_responses = {"Vastaukseni on kyllä.", "Vastaukseni on ei.", "Vastaukseni on ehkä."},
        .section_words = {"Jakso", "JAKSO"},
        .letters = U"abcdefghijklmnopqrstuvwxyzåäö",

@@ -18,7 +18,7 @@ struct Language {
   enum class Identifier { kLangdetect, kFastText };
   enum class OnFailure { kFollowed, kNotFollowed };
 
-  std::string code;
+  std::string code, name;                          // "fi", "Finnish"
   std::vector<std::string> constrained_responses;  // One of them must stand in the answer.
   std::vector<std::string> section_words;          // What starts a section where the prompt names no word.
   std::u32string letters;                          // Those whose frequency can be asked for.
