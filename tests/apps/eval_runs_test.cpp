@@ -58,7 +58,7 @@ class Evaluation {
         judge_prompts +=
             line({{"name", std::string(name) + ending},
                   {"system_prompt", "Judge."},
-                  {"prompt_template", "{question} {answer} {answer_1} {answer_a} {ref_answer_1}"}});
+                  {"prompt_template", "{question} {question_2} {answer} {answer_2} {answer_a} {ref_answer_1}"}});
     std::string answers, outputs = "[", separator;
     for (int i = 0; i < 4; ++i) {
       answers += line(
