@@ -55,10 +55,10 @@ class Evaluation {
     }
     for (const char* name : {"single-v1", "single-math-v1", "pair-v2", "pair-math-v1"})
       for (const char* ending : {"", "-multi-turn"})
-        judge_prompts +=
-            line({{"name", std::string(name) + ending},
-                  {"system_prompt", "Judge."},
-                  {"prompt_template", "{question} {question_2} {answer} {answer_2} {answer_a} {ref_answer_1}"}});
+        judge_prompts += line(
+            {{"name", std::string(name) + ending},
+             {"system_prompt", "Judge."},
+             {"prompt_template", "{question} {question_2} {answer} {answer_2} {answer_a} {ref_answer_1}"}});
     std::string answers, outputs = "[", separator;
     for (int i = 0; i < 4; ++i) {
       answers += line(
@@ -190,9 +190,12 @@ TEST(EvalRuns, AServerJudgesWithAKeyThatIsWrittenNowhere) {
   ::setenv("PORO_TEST_JUDGE_KEY", "a-secret-key", 1);
   std::vector<std::string> arguments;
   for (const Command& command : evaluation.commands(folder.path()))
-    if (command.name == "mtbench-en") arguments = command.arguments;
+    if (command.name == "mtbench-fi") arguments = command.arguments;
   for (size_t i = 0; i + 1 < arguments.size(); ++i)
-    if (arguments[i] == "--judge") arguments[i + 1] = server.url();
+    if (arguments[i] == "--judge")
+      arguments[i + 1] = server.url();
+    else if (arguments[i] == "--lang")
+      arguments[i + 1] = "en";  // No language is checked, so no identifier is needed.
   arguments.insert(arguments.end(), {"--judge-name", "judge-1", "--judge-key-env", "PORO_TEST_JUDGE_KEY",
                                      "--cache", folder.path() / "replies.sqlite"});
   const Outcome outcome = run(arguments, folder);
