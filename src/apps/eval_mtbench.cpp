@@ -1,5 +1,7 @@
 // `poro eval mtbench` and `poro eval pairwise`: answers to two-turn questions, rated alone or against another
 // model's.
+#include <algorithm>
+
 #include "apps/eval.h"
 #include "apps/eval_models.h"
 #include "base/error.h"
@@ -56,13 +58,21 @@ struct Setup {
     if (model) model->close();
     say_broken(asked.failures);
     say_broken(asked.answers.broken);
+    const size_t missing = num_missing(asked.answers);
     counts = {{"questions", asked.answers.turns.size()},
+              {"missing", missing},
+              {"unknown_question", asked.answers.turns.size() + missing - questions.size()},
               {"failed", asked.failures.size()},
               {"repeated", asked.answers.num_repeated},
               {"blank_lines", asked.answers.num_blank_lines},
               {"broken_lines", asked.answers.broken.size()}};
     mtbench::write_answers(run->path() / "model_answer.jsonl", asked.answers);
     return std::move(asked.answers);
+  }
+  size_t num_missing(const mtbench::Answers& answers) const {
+    return static_cast<size_t>(std::count_if(
+        questions.begin(), questions.end(),
+        [&](const mtbench::Question& question) { return !answers.turns.contains(question.id); }));
   }
   mtbench::JudgeSetup judge_setup() {
     return {.judge = judge,
@@ -151,6 +161,7 @@ void run_pairwise(const Options& options) {
   nlohmann::ordered_json summary = mtbench::grade(comparisons, setup.questions);
   summary["language"] = options.language;
   summary["answers"] = counts;
+  summary["answers"]["baseline_missing"] = setup.num_missing(baseline);
   setup.run->finish(mtbench::items(comparisons, setup.questions, contenders), summary);
   print_summary(summary);
 }

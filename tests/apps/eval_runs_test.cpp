@@ -150,7 +150,7 @@ TEST(EvalRuns, KilledTwentyTimesTheyEndInTheSameReport) {
   size_t num_killed = 0;
   for (const Command& command : evaluation.commands(killed.path())) {
     const std::string log = killed.path() / (command.name + ".log");
-    for (const double share : {0.1, 0.25, 0.4, 0.6, 0.8}) {
+    for (const double share : {0.05, 0.1, 0.2, 0.3, 0.45, 0.65}) {
       const pid_t child = start(command.arguments, log);
       std::this_thread::sleep_for(durations[command.name] * share);
       ::kill(child, SIGKILL);
@@ -162,6 +162,7 @@ TEST(EvalRuns, KilledTwentyTimesTheyEndInTheSameReport) {
     ::waitpid(start(command.arguments, log), &status, 0);
     ASSERT_EQ(status, 0) << command.name << "\n" << read_file(log);
   }
+  RecordProperty("killed", static_cast<int>(num_killed));
   EXPECT_GE(num_killed, 20u);
   const auto expected = results(whole.path()), found = results(killed.path());
   ASSERT_EQ(expected.size(), found.size());
