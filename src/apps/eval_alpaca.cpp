@@ -44,7 +44,8 @@ Json length_control(const std::vector<alpaca::Annotation>& annotations, const Op
       {"length_controlled_winrate", controlled.win_rate},
       {"lc_standard_error", controlled.standard_error},
       {"lc_weights",
-       {{"source", is_fitted ? "fitted to these annotations" : std::filesystem::path(options.weights).filename().string()},
+       {{"source", is_fitted ? "fitted to these annotations"
+                             : std::filesystem::path(options.weights).filename().string()},
         {"length", weights.length},
         {"difficulty", weights.difficulty},
         {"model", weights.model}}}};

@@ -73,10 +73,8 @@ double Csv::number(size_t row, size_t column) const {
   return value;
 }
 
-Csv read_csv(const std::filesystem::path& path) {
-  const std::string content = read_file(path);
-  Csv csv{.name = path.string(), .header = {}, .rows = {}};
-  std::string_view text = content;
+Csv parse_csv(std::string_view text, const std::string& name) {
+  Csv csv{.name = name, .header = {}, .rows = {}};
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   Reader reader(text, csv.name);
   if (reader.is_done()) fail("{} is empty; it needs a header row", csv.name);
@@ -90,6 +88,10 @@ Csv read_csv(const std::filesystem::path& path) {
     csv.rows.push_back(std::move(row));
   }
   return csv;
+}
+
+Csv read_csv(const std::filesystem::path& path) {
+  return parse_csv(read_file(path), path.string());
 }
 
 }  // namespace poro

@@ -20,7 +20,9 @@ struct Csv {
   double number(size_t row, size_t column) const;
 };
 
-// Throws Error when the file cannot be read or is no such table.
+// Throws Error when the text is no such table; `name` is what it is called then.
+Csv parse_csv(std::string_view text, const std::string& name);
+// The same of a file.
 Csv read_csv(const std::filesystem::path& path);
 
 }  // namespace poro

@@ -12,7 +12,8 @@ namespace poro::alpaca {
 namespace {
 
 Annotation annotated(const std::string& instruction, std::optional<double> preference) {
-  return {.dataset = "",
+  return {.place = 0,
+          .dataset = "",
           .instruction = instruction,
           .output_1 = "the baseline's answer",
           .generator_1 = "baseline",
@@ -138,6 +139,12 @@ TEST(Alpaca, DifficultyIsFoundFromSeveralModels) {
   write_difficulty(folder.path() / "d.csv", models[0], difficulty);
   EXPECT_NEAR(read_difficulty(folder.path() / "d.csv", models[0])[11], difficulty[11], 1e-9);
   EXPECT_THROW(read_difficulty(folder.path() / "d.csv", models[1]), Error);
+  // A translated edition: by place, also where some are missing.
+  std::vector<Annotation> translated = {annotated("ohje 11", 1.5), annotated("ohje 2", 1.5)};
+  translated[0].place = 11;
+  EXPECT_NEAR(read_difficulty(folder.path() / "d.csv", translated)[0], difficulty[11], 1e-9);
+  translated[1].place = 12;
+  EXPECT_THROW(read_difficulty(folder.path() / "d.csv", translated), Error);
 }
 
 // From here on: against the published files.

@@ -161,5 +161,26 @@ TEST(IfevalOracle, PublishedTotals) {
   EXPECT_NEAR(summary["inst_level_loose_acc"].get<double>(), (692.0 - 1) / 834, 1.5 / 834);
 }
 
+// Rows of the Finnish sets, as EuroEval's documentation shows them.
+TEST(IfevalOracle, FinnishRowsAreUnderstood) {
+  SKIP_WITHOUT_TEST_DATA();
+  SKIP_WITHOUT_EVAL_DATA();
+  Models models;
+  for (const char* file : {"ifeval/ifeval_mt_fi_examples.json", "ifeval/multi_ifeval_fi_examples.json"})
+    for (const nlohmann::json& row : read_json(test_data(file))) {
+      const nlohmann::json& target = row.at("target_text");
+      const Prompt prompt = read_prompt({{"prompt", row.at("text")},
+                                         {"instruction_id_list", target.at("instruction_id_list")},
+                                         {"kwargs", target.at("kwargs")}},
+                                        file, {language("fi"), models});
+      const Verdict english = grade(prompt, "Here is a short answer in English.");
+      for (size_t i = 0; i < prompt.instruction_ids.size(); ++i)
+        if (prompt.instruction_ids[i] == "language:response_language") {
+          EXPECT_FALSE(english.loose[i]) << prompt.text;
+          EXPECT_TRUE(grade(prompt, "Tässä on lyhyt suomenkielinen vastaus.").strict[i]) << prompt.text;
+        }
+    }
+}
+
 }  // namespace
 }  // namespace poro::ifeval

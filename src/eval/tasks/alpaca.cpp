@@ -77,7 +77,8 @@ void write_outputs(const std::filesystem::path& path, const std::vector<Output>&
 std::vector<Annotation> read_annotations(const std::filesystem::path& path) {
   std::vector<Annotation> annotations;
   for_each_row(path, [&](const nlohmann::json& json, const std::string& where) {
-    annotations.push_back({.dataset = text_or_empty(json, "dataset"),
+    annotations.push_back({.place = annotations.size(),
+                           .dataset = text_or_empty(json, "dataset"),
                            .instruction = text_member(json, "instruction", where),
                            .output_1 = text_member(json, "output_1", where),
                            .generator_1 = text_or_empty(json, "generator_1"),
@@ -115,7 +116,8 @@ Pairs pair_up(const Outputs& baseline, const Outputs& model) {
       ++pairs.num_missing;
       continue;
     }
-    pairs.rows.push_back({.dataset = row.dataset,
+    pairs.rows.push_back({.place = static_cast<size_t>(&row - baseline.rows.data()),
+                          .dataset = row.dataset,
                           .instruction = row.instruction,
                           .output_1 = row.output,
                           .generator_1 = row.generator,

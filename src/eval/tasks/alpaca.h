@@ -29,6 +29,7 @@ Outputs read_outputs(const std::filesystem::path& path);
 void write_outputs(const std::filesystem::path& path, const std::vector<Output>& outputs);
 
 struct Annotation {
+  size_t place = 0;  // Of the instruction among the baseline's, or of the row in its file.
   std::string dataset, instruction;
   std::string output_1, generator_1;  // The baseline's.
   std::string output_2, generator_2;  // The model's.

@@ -1,5 +1,6 @@
 #include "eval/tasks/alpaca_length.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <unordered_map>
@@ -36,23 +37,23 @@ std::vector<double> read_difficulty(const std::filesystem::path& path,
                                     const std::vector<Annotation>& annotations) {
   const Csv csv = read_csv(path);
   const size_t column = csv.column("instruction_difficulty");
-  const bool has_instructions =
-      std::find(csv.header.begin(), csv.header.end(), "instruction") != csv.header.end();
-  if (!has_instructions && csv.rows.size() != annotations.size())
-    fail("{} has {} rows for {} annotations and no column \"instruction\" to match them by", csv.name,
-         csv.rows.size(), annotations.size());
   std::unordered_map<std::string_view, size_t> rows;
-  if (has_instructions)
+  if (std::find(csv.header.begin(), csv.header.end(), "instruction") != csv.header.end())
     for (size_t i = 0; i < csv.rows.size(); ++i) rows[csv.rows[i][csv.column("instruction")]] = i;
+  const bool is_by_text = std::any_of(annotations.begin(), annotations.end(),
+                                      [&](const Annotation& row) { return rows.contains(row.instruction); });
   std::vector<double> difficulty;
   for (size_t i = 0; i < annotations.size(); ++i) {
     const auto found = rows.find(annotations[i].instruction);
-    if (has_instructions && found == rows.end())
+    const size_t row = !is_by_text           ? annotations[i].place
+                       : found == rows.end() ? csv.rows.size()
+                                             : found->second;
+    if (row >= csv.rows.size())
       fail(
           "{} has no difficulty for the instruction of annotation {}; compute one with `poro eval "
           "difficulty`",
           csv.name, i + 1);
-    difficulty.push_back(csv.number(has_instructions ? found->second : i, column));
+    difficulty.push_back(csv.number(row, column));
   }
   return difficulty;
 }

@@ -13,7 +13,8 @@
 namespace poro::alpaca {
 
 // One number per annotation, in its order. Reads alpaca_eval's CSV: a column "instruction_difficulty", and
-// "instruction", by which it is matched, or else the order is that of the rows. Throws Error.
+// perhaps "instruction". Rows are matched by it, or where it has none of the instructions (a translated
+// edition in the original's order) by place. Throws Error.
 std::vector<double> read_difficulty(const std::filesystem::path& path,
                                     const std::vector<Annotation>& annotations);
 void write_difficulty(const std::filesystem::path& path, const std::vector<Annotation>& annotations,
