@@ -1,5 +1,8 @@
 // `poro train`: continued pretraining, SFT and DPO from a recipe.
+#include <chrono>
+#include <cstdio>
 #include <memory>
+#include <thread>
 
 #include "apps/commands.h"
 #include "apps/model_options.h"
@@ -46,17 +49,34 @@ RunInput resolve(Recipe recipe) {
   return input;
 }
 
-void run_train(const TrainOptions& options) {
+void run_train(const TrainOptions& options, Comm& world) {
   const RunInput input = resolve(load_recipe(options.recipe, options.settings));
+  check_ranks(input.recipe, world.size());
   const std::unique_ptr<Device> device = open_device(options.compute);
   if (device->is_reference() && input.recipe.train.precision == Precision::kBf16)
     fail("--device reference computes in double precision; set train.precision=f32");
-  const std::unique_ptr<Comm> world = solo_comm();
-  check_ranks(input.recipe, world->size());
-  if (options.is_dry)
-    fmt::print("{}", describe_plan(*device, *world, input));
-  else
-    run_training(*device, *world, input, options.resumes ? Resume::kYes : Resume::kNo);
+  if (!options.is_dry) return run_training(*device, world, input, options.resumes ? Resume::kYes : Resume::kNo);
+  const std::string plan = describe_plan(*device, world, input);
+  if (world.rank() == 0) fmt::print("{}", plan);
+}
+
+// What one rank cannot go on with ends all. Mostly all ranks find the same thing wrong at once; the first one says it, and the
+// others speak only if they are still there.
+void run_on_all_ranks(const TrainOptions& options) {
+  const std::unique_ptr<Comm> world = world_comm();
+  if (world->size() == 1) return run_train(options, *world);
+  const auto stop = [&](const char* sentence, int exit_code) {
+    if (world->rank() > 0) std::this_thread::sleep_for(std::chrono::seconds(2));
+    std::fprintf(stderr, "poro: rank %d: %s\n", world->rank(), sentence);
+    world->abort(exit_code);
+  };
+  try {
+    run_train(options, *world);
+  } catch (const Error& error) {
+    stop(error.what(), 2);
+  } catch (const std::exception& error) {
+    stop(error.what(), 1);
+  }
 }
 
 }  // namespace
@@ -80,7 +100,7 @@ void add_train(CLI::App& root) {
       "In output.dir: recipe.toml, metrics.jsonl, events.jsonl, checkpoints/step-N, final (a model folder), "
       "report.html\n"
       "Example: poro train recipes/poro2-8b-sft.toml --set output.dir=runs/sft --set train.micro_batch=2");
-  command->callback([options] { run_train(*options); });
+  command->callback([options] { run_on_all_ranks(*options); });
 }
 
 }  // namespace poro

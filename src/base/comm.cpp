@@ -22,6 +22,7 @@ class SoloComm final : public Comm {
   }
   void broadcast(std::span<std::byte>) override {}
   std::unique_ptr<Comm> split(int) override { return std::make_unique<SoloComm>(); }
+  void abort(int) override {}
 };
 
 // to = sum over ranks of parts[rank], rank by rank.

@@ -29,6 +29,8 @@ class Comm {
   virtual void broadcast(std::span<std::byte> bytes) = 0;
   // The ranks of one colour, in the order of their ranks here.
   virtual std::unique_ptr<Comm> split(int color) = 0;
+  // Ends all ranks at once, from one that cannot go on. Returns only where ranks are not processes.
+  virtual void abort(int exit_code) = 0;
 
   // The sum over ranks of the rank-th part of `whole` (f32 or f64); `whole` stays as it is.
   void reduce_scatter(const Tensor& whole, const Tensor& part);
@@ -47,6 +49,9 @@ class Comm {
 
 // One rank: every call is done at once.
 std::unique_ptr<Comm> solo_comm();
+
+// The ranks that mpirun or srun started this process among; one rank alone without them. Once in a process. Throws Error.
+std::unique_ptr<Comm> world_comm();
 
 // Runs `body` on `ranks` threads, each with its communicator, and returns when all have. The first exception
 // is thrown here. A rank that throws while others wait for it would leave them waiting, so all stop at their

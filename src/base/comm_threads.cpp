@@ -119,6 +119,8 @@ class ThreadComm final : public Comm {
     return part;
   }
 
+  void abort(int) override { board_->stop(); }
+
  private:
   template <class Read>
   void exchange(std::span<const std::byte> mine, const Read& read) {

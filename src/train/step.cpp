@@ -88,7 +88,7 @@ void Trainer::update(double norm, double rate) {
 }
 
 void Trainer::count_skip() {
-  warn("step {}: the gradient is not finite; the weights stay as they are", counters_.step - 1);
+  if (comm_->rank() == 0) warn("step {}: the gradient is not finite; the weights stay as they are", counters_.step - 1);
   if (++counters_.skipped_in_row >= kMostSkippedInRow)
     throw std::runtime_error(
         fmt::format("{} gradients in a row were not finite, the last at step {}; lower "
