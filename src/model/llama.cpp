@@ -6,35 +6,40 @@
 
 namespace poro {
 
-BlockTensors BlockTensors::rows(int64_t count) const {
+BlockTensors BlockTensors::rows(int64_t count, int ranks) const {
   BlockTensors result = *this;
-  for (Tensor* tensor : {&result.x, &result.normed, &result.attention_rstd, &result.q, &result.k, &result.v, &result.attended,
-                         &result.lse, &result.middle, &result.ffn_normed, &result.ffn_rstd, &result.gate, &result.up,
-                         &result.gated, &result.out})
+  for (Tensor* tensor : {&result.normed, &result.q, &result.k, &result.v, &result.attended, &result.lse, &result.ffn_normed,
+                         &result.gate, &result.up, &result.gated})
     if (*tensor) *tensor = tensor->rows(0, count);
+  for (Tensor* tensor : {&result.x, &result.attention_rstd, &result.middle, &result.ffn_rstd, &result.out})
+    if (*tensor) *tensor = tensor->rows(0, count / ranks);
   return result;
 }
 
-BlockGradients BlockGradients::rows(int64_t count) const {
+BlockGradients BlockGradients::rows(int64_t count, int ranks) const {
   BlockGradients result = *this;
-  for (Tensor* tensor : {&result.x, &result.normed, &result.q, &result.k, &result.v, &result.attended, &result.gate, &result.up,
+  result.x = result.x.rows(0, count / ranks);
+  for (Tensor* tensor : {&result.x_whole, &result.normed, &result.q, &result.k, &result.v, &result.attended, &result.gate, &result.up,
                          &result.gated})
     *tensor = tensor->rows(0, count);
   return result;
 }
 
-Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens_, Purpose purpose_, Recompute recompute_)
-    : purpose(purpose_), recompute(recompute_), max_tokens(max_tokens_), vocab_size_(config.vocab_size), dtype_(dtype) {
+Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens_, Purpose purpose_, Recompute recompute_,
+                                const TensorRanks& ranks_)
+    : purpose(purpose_), recompute(recompute_), ranks(ranks_), max_tokens(max_tokens_), vocab_size_(config.vocab_size), dtype_(dtype) {
   const bool is_training = purpose == Purpose::kTraining;
   const int64_t query_width = config.num_heads * config.head_dim, key_width = config.num_kv_heads * config.head_dim;
   const auto matrix = [&](int64_t width) { return arena_.tensor(dtype, {max_tokens, width}); };
-  const auto column = [&] { return is_training ? arena_.tensor(dtype, {max_tokens}) : Tensor{}; };
+  const int64_t part = max_tokens / ranks.size();
+  const auto stream = [&] { return arena_.tensor(dtype, {part, config.hidden_size}); };
+  const auto column = [&] { return is_training ? arena_.tensor(dtype, {part}) : Tensor{}; };
   const std::vector<double> radians = config.rope_frequencies();
   frequencies = arena_.tensor(DType::kF64, {static_cast<int64_t>(radians.size())});
   std::memcpy(frequencies.data, radians.data(), frequencies.bytes());
   for (Tensor* integers : {&ids, &positions, &starts}) *integers = arena_.tensor(DType::kI32, {max_tokens});
 
-  Tensor x = matrix(config.hidden_size);
+  Tensor x = stream();
   for (int64_t layer = 0; layer < (is_training ? config.num_layers : 1); ++layer) {
     const BlockTensors* first = whole_blocks_.empty() ? nullptr : whole_blocks_.data();
     const bool shares_cheap = first != nullptr && recompute != Recompute::kNone;
@@ -53,17 +58,21 @@ Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t 
       block.attention_rstd = column();
       block.ffn_rstd = column();
       if (is_training) block.lse = matrix(config.num_heads);
-      block.middle = is_training ? matrix(config.hidden_size) : x;
+      block.middle = is_training ? stream() : x;
       block.ffn_normed = !is_training ? block.normed : shares_cheap ? first->ffn_normed : matrix(config.hidden_size);
       block.gated = !is_training ? block.gate : shares_cheap ? first->gated : matrix(config.intermediate_size);
     }
-    block.out = x = is_training ? matrix(config.hidden_size) : x;
+    block.out = x = is_training ? stream() : x;
     whole_blocks_.push_back(block);
   }
   whole_final_normed_ = is_training ? matrix(config.hidden_size) : whole_blocks_[0].normed;
   whole_final_rstd_ = column();
   if (!is_training) return;
-  for (Tensor* tensor : {&whole_gradients_.x, &whole_gradients_.normed}) *tensor = matrix(config.hidden_size);
+  whole_gradients_.x = stream();
+  whole_gradients_.x_whole = ranks.is_alone() ? whole_gradients_.x : matrix(config.hidden_size);
+  whole_gradients_.normed = matrix(config.hidden_size);
+  whole_gradients_.norm = arena_.tensor(dtype, {config.hidden_size});
+  if (!ranks.is_alone()) whole_sum_ = matrix(config.hidden_size);
   for (Tensor* tensor : {&whole_gradients_.q, &whole_gradients_.attended}) *tensor = matrix(query_width);
   for (Tensor* tensor : {&whole_gradients_.k, &whole_gradients_.v}) *tensor = matrix(key_width);
   for (Tensor* tensor : {&whole_gradients_.gate, &whole_gradients_.up, &whole_gradients_.gated})
@@ -72,13 +81,15 @@ Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t 
 
 void Llama::Activations::resize(int64_t count) {
   CHECK(count > 0 && count <= max_tokens, "{} tokens of {}", count, max_tokens);
+  CHECK(count % ranks.size() == 0, "{} tokens on {} ranks", count, ranks.size());
   num_tokens = count;
   for (Tensor* integers : {&ids, &positions, &starts}) integers->shape = Shape{count};
   blocks.clear();
-  for (const BlockTensors& block : whole_blocks_) blocks.push_back(block.rows(count));
+  for (const BlockTensors& block : whole_blocks_) blocks.push_back(block.rows(count, ranks.size()));
   final_normed = whole_final_normed_.rows(0, count);
-  if (whole_final_rstd_) final_rstd = whole_final_rstd_.rows(0, count);
-  if (purpose == Purpose::kTraining) gradients = whole_gradients_.rows(count);
+  if (whole_final_rstd_) final_rstd = whole_final_rstd_.rows(0, count / ranks.size());
+  if (whole_sum_) sum = whole_sum_.rows(0, count);
+  if (purpose == Purpose::kTraining) gradients = whole_gradients_.rows(count, ranks.size());
 }
 
 Tensor Llama::Activations::logits(int64_t rows) {
@@ -93,17 +104,19 @@ Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Pu
                                    std::span<const int32_t> ids, std::span<const int32_t> positions) {
   const int64_t count = static_cast<int64_t>(ids.size());
   if (activations == nullptr || count > activations->max_tokens)
-    activations = std::make_unique<Activations>(config_, device_->activation_dtype(), count, purpose, Recompute::kNone);
+    activations = std::make_unique<Activations>(config_, device_->activation_dtype(), count, purpose);
   activations->resize(count);
-  for (const int32_t id : ids) CHECK(id >= 0 && id < config_.vocab_size, "id {} of {}", id, config_.vocab_size);
+  const int64_t vocab_size = config_.vocab_size * activations->ranks.size();
+  for (const int32_t id : ids) CHECK(id >= 0 && id < vocab_size, "id {} of {}", id, vocab_size);
   std::memcpy(activations->ids.data, ids.data(), ids.size_bytes());
   std::memcpy(activations->positions.data, positions.data(), positions.size_bytes());
   return *activations;
 }
 
-void Llama::prepare_training(int64_t max_tokens, Recompute recompute, WeightUnits* units) {
-  training_ = std::make_unique<Activations>(config_, device_->activation_dtype(), max_tokens, Purpose::kTraining, recompute);
-  units_ = units;
+void Llama::prepare_training(const TrainingPasses& passes) {
+  training_ = std::make_unique<Activations>(config_, device_->activation_dtype(), passes.max_tokens, Purpose::kTraining,
+                                            passes.recompute, TensorRanks(passes.tensor_ranks));
+  units_ = passes.units;
 }
 
 size_t Llama::training_bytes() const { return training_ == nullptr ? 0 : training_->bytes(); }

@@ -12,6 +12,7 @@
 #include "base/device.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
+#include "model/tensor_ranks.h"
 #include "model/weights.h"
 
 namespace poro {
@@ -27,6 +28,7 @@ struct LoadOptions {
 };
 
 enum class Purpose;
+struct RmsNormBackward;
 
 // What training does not keep for the way back, and computes again there: nothing; norms and gates (cheap, a fourth of the
 // memory); everything inside a block but its input. Gradients are the same, bit for bit.
@@ -53,8 +55,14 @@ class Llama {
   static Llama random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed);
   // A model over tensors that someone else owns and may change between calls: training. In the order of the weight table.
   static Llama over(Device& device, const LlamaConfig& config, std::span<const Tensor> tensors);
-  // Makes the memory of training passes of up to `max_tokens`, and says whom to tell about units of weights (nobody: null).
-  void prepare_training(int64_t max_tokens, Recompute recompute, WeightUnits* units);
+  // Makes the memory of training passes.
+  struct TrainingPasses {
+    int64_t max_tokens = 0;          // Of one pass; a multiple of the ranks
+    Recompute recompute = Recompute::kNone;
+    WeightUnits* units = nullptr;    // Whom to tell about units of weights, if anyone
+    Comm* tensor_ranks = nullptr;    // Ranks that hold the other parts of each matrix, if any
+  };
+  void prepare_training(const TrainingPasses& passes);
   // Of the memory that prepare_training made.
   size_t training_bytes() const;
   ~Llama();
@@ -81,7 +89,7 @@ class Llama {
   // tokens of the last forward_training(). Rows with coefficient zero need no target. Returns the log-probabilities of the
   // targets, for losses whose coefficients do not need them.
   std::vector<double> backward(std::span<const int32_t> targets, std::span<const double> coefficients, LlamaGradients& gradients);
-  // Log-probabilities of the targets at the tokens of the last forward_training().
+  // Log-probabilities of the targets at the tokens of the last forward_training(); of all ranks that split the matrices alike.
   std::vector<double> training_log_probs(std::span<const int32_t> targets);
   // The head: logits (T, V) after hidden states (T, C).
   Tensor logits(const Tensor& hidden);
@@ -104,6 +112,10 @@ class Llama {
   void forward_block(Activations& a, int64_t layer, const Attend& attend);
   // What the way back needs of a block and the forward pass did not keep.
   void recompute_block(Activations& a, int64_t layer);
+  void project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual, const Tensor& y);
+  void backward_norm(Activations& a, const RmsNormBackward& op);
+  std::vector<double> split_log_probs(std::span<const int32_t> targets, std::vector<double>& denominators);
+  std::vector<double> backward_head(std::span<const int32_t> targets, std::span<const double> coefficients, const Tensor& dhead);
   void backward_block(Activations& a, int64_t layer, LlamaGradients::Layer& gradients);
 
   Device* device_;

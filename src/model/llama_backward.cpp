@@ -1,5 +1,6 @@
 // The way back: the names of llama_forward.cpp in reverse. Gradients of the residual stream are summed in one tensor,
 // gradients.x, which every branch adds to.
+#include <cmath>
 #include <cstring>
 
 #include "model/llama_activations.h"
@@ -13,12 +14,87 @@
 
 namespace poro {
 
-std::vector<double> Llama::training_log_probs(std::span<const int32_t> targets) {
-  std::vector<double> logp(targets.size());
-  const Tensor out{.data = reinterpret_cast<std::byte*>(logp.data()), .dtype = DType::kF64,
-                   .shape = {static_cast<int64_t>(logp.size())}};
-  run(*device_, TargetLogProbs{.hidden = training_->final_normed, .head = weights_.head, .targets = view(targets), .logp = out});
+namespace {
+
+Tensor view(const std::vector<double>& values) {
+  return {.data = reinterpret_cast<std::byte*>(const_cast<double*>(values.data())), .dtype = DType::kF64,
+          .shape = {static_cast<int64_t>(values.size())}};
+}
+
+// All rows of the residual stream's gradient.
+Tensor whole_gradient(const TensorRanks& ranks, const BlockGradients& gradients) {
+  if (ranks.is_alone()) return gradients.x;
+  std::memcpy(ranks.part(gradients.x_whole).data, gradients.x.data, gradients.x.bytes());
+  ranks.gather(gradients.x_whole);
+  return gradients.x_whole;
+}
+
+// The ranks' sum of the gradient after a norm: this rank's rows.
+Tensor summed_rows(const TensorRanks& ranks, const Tensor& normed) {
+  const Tensor rows = ranks.part(normed);
+  if (!ranks.is_alone()) ranks.reduce(normed, {}, rows);
+  return rows;
+}
+
+}  // namespace
+
+// Each rank has some rows of the head: their logits' log of the sum of exponentials, and the target's logit if it is theirs.
+std::vector<double> Llama::split_log_probs(std::span<const int32_t> targets, std::vector<double>& denominators) {
+  const TensorRanks& ranks = training_->ranks;
+  const size_t count = targets.size(), n = static_cast<size_t>(ranks.size());
+  std::vector<double> mine(2 * count), all(2 * count * n), logp(count);
+  const Tensor both = view(mine);
+  run(*device_, TargetLogProbs{.hidden = training_->final_normed, .head = weights_.head, .targets = poro::view(targets),
+                               .logp = both.rows(0, both.dim(0) / 2), .first_id = ranks.rank() * config_.vocab_size,
+                               .lse = both.rows(both.dim(0) / 2, both.dim(0) / 2)});
+  ranks.comm().all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)));
+  denominators.assign(count, 0);
+  for (size_t t = 0; t < count; ++t) {
+    double logit = 0, highest = -INFINITY, sum = 0;
+    for (size_t rank = 0; rank < n; ++rank) logit += all[2 * count * rank + t];
+    for (size_t rank = 0; rank < n; ++rank) highest = std::max(highest, all[2 * count * rank + count + t]);
+    for (size_t rank = 0; rank < n; ++rank) sum += std::exp(all[2 * count * rank + count + t] - highest);
+    denominators[t] = highest + std::log(sum);
+    logp[t] = logit - denominators[t];
+  }
   return logp;
+}
+
+std::vector<double> Llama::training_log_probs(std::span<const int32_t> targets) {
+  std::vector<double> logp(targets.size()), denominators;
+  if (!training_->ranks.is_alone()) return split_log_probs(targets, denominators);
+  run(*device_, TargetLogProbs{.hidden = training_->final_normed, .head = weights_.head, .targets = poro::view(targets),
+                               .logp = view(logp)});
+  return logp;
+}
+
+// The head's part of the way back, into gradients.normed; returns the log-probabilities.
+std::vector<double> Llama::backward_head(std::span<const int32_t> targets, std::span<const double> coefficients, const Tensor& dhead) {
+  Activations& a = *training_;
+  std::vector<double> logp(targets.size()), denominators;
+  CrossEntropyBackward op{.hidden = a.final_normed, .head = weights_.head, .targets = poro::view(targets),
+                          .coefficients = {.data = reinterpret_cast<std::byte*>(const_cast<double*>(coefficients.data())),
+                                           .dtype = DType::kF64, .shape = {a.num_tokens}},
+                          .dhidden = a.gradients.normed, .dhead = dhead, .logp = {}};
+  if (a.ranks.is_alone()) {
+    op.logp = view(logp);
+  } else {
+    logp = split_log_probs(targets, denominators);
+    op.lse = view(denominators);
+    op.first_id = a.ranks.rank() * config_.vocab_size;
+  }
+  run(*device_, op);
+  return logp;
+}
+
+// Where ranks have some of the rows each, the gradient of the norm's weights is the sum of theirs.
+void Llama::backward_norm(Activations& a, const RmsNormBackward& op) {
+  if (a.ranks.is_alone()) return run(*device_, op);
+  RmsNormBackward part = op;
+  part.dw = a.gradients.norm;
+  std::memset(part.dw.data, 0, part.dw.bytes());
+  run(*device_, part);
+  a.ranks.add_sum(part.dw, op.dw);
 }
 
 // One block, from the gradient of its output in gradients.x to that of its input in the same place.
@@ -30,17 +106,20 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
   const BlockTensors& b = a.block(layer);
   const BlockGradients& d = a.gradients;
 
-  run(device, LinearWeightGradient{.dy = d.x, .x = b.gated, .dw = g.down});
-  run(device, LinearInputGradient{.dy = d.x, .w = w.down, .dx = d.gated, .residual = {}});
+  Tensor dx = whole_gradient(a.ranks, d);
+  run(device, LinearWeightGradient{.dy = dx, .x = b.gated, .dw = g.down});
+  run(device, LinearInputGradient{.dy = dx, .w = w.down, .dx = d.gated, .residual = {}});
   run(device, SwiGluBackward{.gate = b.gate, .up = b.up, .dy = d.gated, .dgate = d.gate, .dup = d.up});
   run(device, LinearWeightGradient{.dy = d.gate, .x = b.ffn_normed, .dw = g.gate});
   run(device, LinearWeightGradient{.dy = d.up, .x = b.ffn_normed, .dw = g.up});
   run(device, LinearInputGradient{.dy = d.gate, .w = w.gate, .dx = d.normed, .residual = {}});
   run(device, LinearInputGradient{.dy = d.up, .w = w.up, .dx = d.normed, .residual = d.normed});
-  run(device, RmsNormBackward{.x = b.middle, .w = w.ffn_norm, .rstd = b.ffn_rstd, .dy = d.normed, .dx = d.x, .dw = g.ffn_norm});
+  backward_norm(a, {.x = b.middle, .w = w.ffn_norm, .rstd = b.ffn_rstd, .dy = summed_rows(a.ranks, d.normed), .dx = d.x,
+                    .dw = g.ffn_norm});
 
-  run(device, LinearWeightGradient{.dy = d.x, .x = b.attended, .dw = g.o});
-  run(device, LinearInputGradient{.dy = d.x, .w = w.o, .dx = d.attended, .residual = {}});
+  dx = whole_gradient(a.ranks, d);
+  run(device, LinearWeightGradient{.dy = dx, .x = b.attended, .dw = g.o});
+  run(device, LinearInputGradient{.dy = dx, .w = w.o, .dx = d.attended, .residual = {}});
   run(device, PackedAttentionBackward{.q = b.q.reshaped(query_heads), .k = b.k.reshaped(key_heads),
                                       .v = b.v.reshaped(key_heads), .starts = a.starts, .y = b.attended.reshaped(query_heads),
                                       .lse = b.lse, .dy = d.attended.reshaped(query_heads), .dq = d.q.reshaped(query_heads),
@@ -55,8 +134,8 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
   run(device, LinearInputGradient{.dy = d.v, .w = w.v, .dx = d.normed, .residual = {}});
   run(device, LinearInputGradient{.dy = d.k, .w = w.k, .dx = d.normed, .residual = d.normed});
   run(device, LinearInputGradient{.dy = d.q, .w = w.q, .dx = d.normed, .residual = d.normed});
-  run(device, RmsNormBackward{.x = b.x, .w = w.attention_norm, .rstd = b.attention_rstd, .dy = d.normed, .dx = d.x,
-                              .dw = g.attention_norm});
+  backward_norm(a, {.x = b.x, .w = w.attention_norm, .rstd = b.attention_rstd, .dy = summed_rows(a.ranks, d.normed), .dx = d.x,
+                    .dw = g.attention_norm});
 }
 
 std::vector<double> Llama::backward(std::span<const int32_t> targets, std::span<const double> coefficients,
@@ -67,24 +146,17 @@ std::vector<double> Llama::backward(std::span<const int32_t> targets, std::span<
     void end_gradients(int64_t) override {}
   } nobody;
   WeightUnits& units = units_ != nullptr ? *units_ : nobody;
-  Device& device = *device_;
   Activations& a = *training_;
   const BlockGradients& d = a.gradients;
   const int64_t head = 1 + config_.num_layers;
-  const Tensor coefficients_view{.data = reinterpret_cast<std::byte*>(const_cast<double*>(coefficients.data())),
-                                 .dtype = DType::kF64, .shape = {a.num_tokens}};
-  std::vector<double> logp(targets.size());
-  const Tensor logp_view{.data = reinterpret_cast<std::byte*>(logp.data()), .dtype = DType::kF64, .shape = {a.num_tokens}};
 
   units.fetch(head);
   units.begin_gradients(head);
   units.begin_gradients(0);  // A tied head's gradients are the embedding's.
-  run(device, CrossEntropyBackward{.hidden = a.final_normed, .head = weights_.head, .targets = view(targets),
-                                   .coefficients = coefficients_view, .dhidden = d.normed, .dhead = gradients.head,
-                                   .logp = logp_view});
+  std::vector<double> logp = backward_head(targets, coefficients, gradients.head);
   std::memset(d.x.data, 0, d.x.bytes());
-  run(device, RmsNormBackward{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .rstd = a.final_rstd,
-                              .dy = d.normed, .dx = d.x, .dw = gradients.final_norm});
+  backward_norm(a, {.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .rstd = a.final_rstd,
+                    .dy = summed_rows(a.ranks, d.normed), .dx = d.x, .dw = gradients.final_norm});
   units.end_gradients(head);
   for (int64_t layer = config_.num_layers - 1; layer >= 0; --layer) {
     units.fetch(1 + layer);
@@ -93,7 +165,8 @@ std::vector<double> Llama::backward(std::span<const int32_t> targets, std::span<
     backward_block(a, layer, gradients.layers[static_cast<size_t>(layer)]);
     units.end_gradients(1 + layer);
   }
-  run(device, EmbedBackward{.ids = a.ids, .dy = d.x, .dtable = gradients.embedding});
+  run(*device_, EmbedBackward{.ids = a.ids, .dy = whole_gradient(a.ranks, d), .dtable = gradients.embedding,
+                              .first_id = a.ranks.rank() * config_.vocab_size});
   units.end_gradients(0);
   return logp;
 }

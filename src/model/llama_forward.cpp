@@ -22,20 +22,29 @@ void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
   const BlockTensors& b = a.block(layer);
   const Tensor q = b.q.reshaped(query_heads), k = b.k.reshaped(key_heads), v = b.v.reshaped(key_heads);
 
-  run(device, RmsNorm{.x = b.x, .w = w.attention_norm, .y = b.normed, .rstd = b.attention_rstd, .eps = eps});
+  run(device, RmsNorm{.x = b.x, .w = w.attention_norm, .y = a.ranks.part(b.normed), .rstd = b.attention_rstd, .eps = eps});
+  a.ranks.gather(b.normed);
   run(device, Linear{.x = b.normed, .w = w.q, .y = b.q, .residual = {}});
   run(device, Linear{.x = b.normed, .w = w.k, .y = b.k, .residual = {}});
   run(device, Linear{.x = b.normed, .w = w.v, .y = b.v, .residual = {}});
   run(device, Rope{.x = q, .positions = a.positions, .frequencies = a.frequencies});
   run(device, Rope{.x = k, .positions = a.positions, .frequencies = a.frequencies});
   attend(layer, q, k, v, b.attended.reshaped(query_heads), b.lse);
-  run(device, Linear{.x = b.attended, .w = w.o, .y = b.middle, .residual = b.x});
+  project(a, b.attended, w.o, b.x, b.middle);
 
-  run(device, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = b.ffn_normed, .rstd = b.ffn_rstd, .eps = eps});
+  run(device, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = a.ranks.part(b.ffn_normed), .rstd = b.ffn_rstd, .eps = eps});
+  a.ranks.gather(b.ffn_normed);
   run(device, Linear{.x = b.ffn_normed, .w = w.gate, .y = b.gate, .residual = {}});
   run(device, Linear{.x = b.ffn_normed, .w = w.up, .y = b.up, .residual = {}});
   run(device, SwiGlu{.gate = b.gate, .up = b.up, .y = b.gated});
-  run(device, Linear{.x = b.gated, .w = w.down, .y = b.out, .residual = b.middle});
+  project(a, b.gated, w.down, b.middle, b.out);
+}
+
+// y = residual + x W^T, where ranks may each have some of the inputs.
+void Llama::project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual, const Tensor& y) {
+  if (a.ranks.is_alone()) return run(*device_, Linear{.x = x, .w = w, .y = y, .residual = residual});
+  run(*device_, Linear{.x = x, .w = w, .y = a.sum, .residual = {}});
+  a.ranks.reduce(a.sum, residual, y);
 }
 
 // Embeds the ids and takes them through every block and the final norm.
@@ -44,14 +53,17 @@ Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
   Device& device = *device_;
   WeightUnits* units = a.purpose == Purpose::kTraining ? units_ : nullptr;
   if (units != nullptr) units->fetch(0);
-  run(device, Embed{.ids = a.ids, .table = weights_.embedding, .y = a.block(0).x});
+  const Tensor x = a.block(0).x, embedded = a.ranks.is_alone() ? x : a.sum;
+  run(device, Embed{.ids = a.ids, .table = weights_.embedding, .y = embedded, .first_id = a.ranks.rank() * config_.vocab_size});
+  if (!a.ranks.is_alone()) a.ranks.reduce(a.sum, {}, x);
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     if (units != nullptr) units->fetch(1 + layer);
     forward_block(a, layer, attend);
   }
   if (units != nullptr) units->fetch(1 + config_.num_layers);
-  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .y = a.final_normed,
+  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .y = a.ranks.part(a.final_normed),
                       .rstd = a.final_rstd, .eps = config_.norm_eps});
+  a.ranks.gather(a.final_normed);
   return a.final_normed;
 }
 
@@ -64,8 +76,10 @@ void Llama::recompute_block(Activations& a, int64_t layer) {
       run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse});
     });
   } else if (a.recompute == Recompute::kSelective) {
-    run(*device_, RmsNorm{.x = b.x, .w = w.attention_norm, .y = b.normed, .rstd = b.attention_rstd, .eps = eps});
-    run(*device_, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = b.ffn_normed, .rstd = b.ffn_rstd, .eps = eps});
+    run(*device_, RmsNorm{.x = b.x, .w = w.attention_norm, .y = a.ranks.part(b.normed), .rstd = b.attention_rstd, .eps = eps});
+    run(*device_, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = a.ranks.part(b.ffn_normed), .rstd = b.ffn_rstd, .eps = eps});
+    a.ranks.gather(b.normed);
+    a.ranks.gather(b.ffn_normed);
     run(*device_, SwiGlu{.gate = b.gate, .up = b.up, .y = b.gated});
   }
 }

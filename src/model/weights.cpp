@@ -9,8 +9,13 @@ std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
   const int64_t query_width = config.num_heads * config.head_dim,
                 kv_width = config.num_kv_heads * config.head_dim;
   std::vector<WeightSpec> table;
-  const auto matrix = [&](const std::string& name, int64_t outputs, int64_t inputs) {
-    table.push_back({.name = name + ".weight", .shape = {outputs, inputs}, .has_decay = true});
+  // Heads and widths are outputs of the first products of a block and inputs of the last.
+  enum class Split { kOutputs, kInputs };
+  const auto matrix = [&](const std::string& name, int64_t outputs, int64_t inputs, Split split = Split::kOutputs) {
+    table.push_back({.name = name + ".weight",
+                     .shape = {outputs, inputs},
+                     .has_decay = true,
+                     .split_dim = split == Split::kOutputs ? 0 : 1});
   };
   const auto norm = [&](const std::string& name) {
     table.push_back({.name = name + ".weight", .shape = {C}, .has_decay = false});
@@ -22,11 +27,11 @@ std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
     matrix(prefix + ".self_attn.q_proj", query_width, C);
     matrix(prefix + ".self_attn.k_proj", kv_width, C);
     matrix(prefix + ".self_attn.v_proj", kv_width, C);
-    matrix(prefix + ".self_attn.o_proj", C, query_width);
+    matrix(prefix + ".self_attn.o_proj", C, query_width, Split::kInputs);
     norm(prefix + ".post_attention_layernorm");
     matrix(prefix + ".mlp.gate_proj", F, C);
     matrix(prefix + ".mlp.up_proj", F, C);
-    matrix(prefix + ".mlp.down_proj", C, F);
+    matrix(prefix + ".mlp.down_proj", C, F, Split::kInputs);
   }
   norm("model.norm");
   if (!config.has_tied_head) matrix("lm_head", V, C);

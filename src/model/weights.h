@@ -3,6 +3,7 @@
 // table.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ struct WeightSpec {
   std::string name;  // "model.layers.0.self_attn.q_proj.weight"
   Shape shape;
   bool has_decay;  // Matrices, not norms.
+  std::optional<int> split_dim = {};  // The dimension that ranks split; none: each holds the whole.
 };
 
 // In the order of the model: embedding, layers, final norm, head (none when tied).

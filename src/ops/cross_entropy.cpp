@@ -15,6 +15,7 @@ void check(const TargetLogProbs& op) {
   CHECK_SHAPE(op.targets, {op.hidden.dim(0)});
   CHECK_SHAPE(op.logp, {op.hidden.dim(0)});
   CHECK(op.targets.dtype == DType::kI32, "targets {}", op.targets.str());
+  if (op.lse) CHECK(op.lse.dtype == DType::kF64 && op.lse.shape == op.targets.shape, "lse {}", op.lse.str());
 }
 
 Cost cost(const TargetLogProbs& op) {
@@ -22,7 +23,8 @@ Cost cost(const TargetLogProbs& op) {
 }
 
 void check(const CrossEntropyBackward& op) {
-  check(TargetLogProbs{.hidden = op.hidden, .head = op.head, .targets = op.targets, .logp = op.coefficients});
+  check(TargetLogProbs{.hidden = op.hidden, .head = op.head, .targets = op.targets, .logp = op.coefficients, .lse = op.lse});
+  CHECK(!(op.lse && op.logp), "log-probabilities of a part of the head");
   CHECK_SHAPE(op.dhidden, {op.hidden.dim(0), op.hidden.dim(1)});
   CHECK_SHAPE(op.dhead, {op.head.outputs(), op.head.inputs()});
   CHECK(op.coefficients.dtype == DType::kF64, "coefficients {}", op.coefficients.str());

@@ -8,12 +8,15 @@
 
 namespace poro {
 
-// logp[t] = log softmax(head hidden[t])[targets[t]].
+// logp[t] = log softmax(head hidden[t])[targets[t]]. Of a head that ranks have split by rows each computes its part, with lse:
+// then logp is the target's logit alone, 0 where the target is not among the rows, and lse their log of the sum of exponentials.
 struct TargetLogProbs {
   Tensor hidden;   // (T, C)
   Matrix head;     // (V, C)
   Tensor targets;  // (T) i32
   Tensor logp;     // (T)
+  int64_t first_id = 0;  // Of the head's first row
+  Tensor lse = {};       // (T) f64 or none
 };
 PORO_OP(TargetLogProbs);
 
@@ -25,6 +28,8 @@ struct CrossEntropyBackward {
   Tensor dhidden;       // (T, C)
   Tensor dhead;         // (V, C), added to
   Tensor logp;          // (T) or none: the log-probabilities too, for losses whose coefficients do not need them
+  int64_t first_id = 0;  // Of the head's first row
+  Tensor lse = {};       // (T) f64 or none: the denominators over all rows, where the head is a part; then no logp
 };
 PORO_OP(CrossEntropyBackward);
 

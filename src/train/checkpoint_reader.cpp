@@ -1,6 +1,7 @@
 // Reading: what is there, whether it is whole, and its pieces into the shards of this run, however they are
 // cut.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 
@@ -88,58 +89,105 @@ DType dtype_of(const std::string& name) {
   fail("a checkpoint holds values of type {}, which this program does not write", name);
 }
 
-// A stretch of one weight in a mapped file.
+// A stretch of one rank's part of a weight, in a mapped file.
 struct Stretch {
-  int64_t first = 0, count = 0;
+  int64_t first = 0;
+  int part = 0, parts = 1;
   Tensor master, moment1, moment2;
 };
 
-void copy_overlap(const Stretch& from, const Shards::Owned& to) {
-  const int64_t first = std::max(from.first, to.first),
-                last = std::min(from.first + from.count, to.first + to.master.elements());
-  const auto copy = [&](const Tensor& source, const Tensor& target) {
-    for (int64_t i = first; i < last; ++i)
-      store_element(target, i - to.first, load_element(source, i - from.first));
-  };
-  copy(from.master, to.master);
-  copy(from.moment1, to.moment1);
-  copy(from.moment2, to.moment2);
-}
+using Stretches = std::map<std::string, std::vector<Stretch>>;
 
-void load_pieces(const fs::path& folder, const std::vector<RankFile>& files, Shards& shards) {
-  std::vector<MappedFile> mapped;
-  std::map<std::string, std::vector<Stretch>> stretches;
-  std::map<std::string, std::string> shapes;
+Stretches map_stretches(const std::vector<RankFile>& files, std::vector<MappedFile>& mapped,
+                        std::map<std::string, std::string>& shapes) {
+  Stretches stretches;
   for (const RankFile& file : files) {
-    std::byte* at = const_cast<std::byte*>(mapped.emplace_back(file.path).bytes().data());
+    std::byte* begin = const_cast<std::byte*>(mapped.emplace_back(file.path).bytes().data());
     for (const Json& piece : file.index.at("pieces")) {
-      const Shape shape = {piece.at("count").get<int64_t>()};
+      std::byte* at = begin + piece.at("offset").get<uint64_t>();
       const auto take = [&](const char* dtype) {
-        const Tensor tensor{.data = at, .dtype = dtype_of(piece.at(dtype)), .shape = shape};
+        const Tensor tensor{
+            .data = at, .dtype = dtype_of(piece.at(dtype)), .shape = {piece.at("count").get<int64_t>()}};
         at += tensor.bytes();
         return tensor;
       };
       const std::string name = piece.at("weight");
-      at = const_cast<std::byte*>(mapped.back().bytes().data()) + piece.at("offset").get<uint64_t>();
       stretches[name].push_back({.first = piece.at("first"),
-                                 .count = shape[0],
+                                 .part = piece.at("part"),
+                                 .parts = piece.at("parts"),
                                  .master = take("dtype"),
                                  .moment1 = take("moments_dtype"),
                                  .moment2 = take("moments_dtype")});
       shapes[name] = piece.at("shape");
     }
   }
-  for (const WeightSpec& spec : shards.table())
-    if (shapes[spec.name] != spec.shape.str())
-      fail("{} is of another model: its {} is {}, and this model's {}; name another output.dir",
-           folder.string(), spec.name, shapes[spec.name].empty() ? "missing" : shapes[spec.name],
-           spec.shape.str());
-  for (const Shards::Owned& piece : shards.owned()) {
-    for (const Stretch& stretch : stretches[shards.table()[static_cast<size_t>(piece.weight)].name])
-      copy_overlap(stretch, piece);
-    if (!piece.rounded) continue;
-    for (int64_t i = 0; i < piece.master.elements(); ++i)
+  return stretches;
+}
+
+// Master weights and moments of one weight as this rank's part has them, put together from all stretches.
+class WholeWeight {
+ public:
+  WholeWeight(const WeightSpec& spec, const TensorRanks& ranks, DType dtype,
+              const std::vector<Stretch>& stretches) {
+    const Shape shape = whole_shape(spec, ranks.size());
+    for (size_t kind = 0; kind < 3; ++kind) {
+      const Tensor whole = arena_.tensor(dtype, shape);
+      const int parts = stretches.empty() ? 1 : stretches.front().parts;
+      const Shape part_shape = parts == 1            ? shape
+                               : spec.split_dim == 0 ? shape.with_first(shape[0] / parts)
+                                                     : Shape{shape[0], shape[1] / parts};
+      for (int part = 0; part < parts; ++part) {
+        const Tensor theirs = arena_.tensor(dtype, part_shape);
+        for (const Stretch& stretch : stretches)
+          if (stretch.part == part)
+            place(kind == 0   ? stretch.master
+                  : kind == 1 ? stretch.moment1
+                              : stretch.moment2,
+                  stretch.first, theirs);
+        copy_into_whole(theirs, parts == 1 ? std::nullopt : spec.split_dim, part, whole);
+      }
+      parts_[kind] = arena_.tensor(dtype, spec.shape);
+      copy_part(whole, ranks.is_alone() ? std::nullopt : spec.split_dim, ranks.rank(), parts_[kind]);
+    }
+  }
+
+  void copy_to(const Shards::Owned& piece) const {
+    const Tensor to[] = {piece.master, piece.moment1, piece.moment2};
+    for (size_t kind = 0; kind < 3; ++kind)
+      for (int64_t i = 0; i < to[kind].elements(); ++i)
+        store_element(to[kind], i, load_element(parts_[kind], piece.first + i));
+    for (int64_t i = 0; piece.rounded && i < piece.master.elements(); ++i)
       store_element(piece.rounded, i, load_element(piece.master, i));
+  }
+
+ private:
+  static void place(const Tensor& from, int64_t first, const Tensor& to) {
+    for (int64_t i = 0; i < from.elements(); ++i) store_element(to, first + i, load_element(from, i));
+  }
+
+  Arena arena_{"a weight of a checkpoint"};
+  std::array<Tensor, 3> parts_;
+};
+
+void load_pieces(const fs::path& folder, const std::vector<RankFile>& files, Shards& shards) {
+  std::vector<MappedFile> mapped;
+  std::map<std::string, std::string> shapes;
+  const Stretches stretches = map_stretches(files, mapped, shapes);
+  const TensorRanks& ranks = shards.tensor_ranks();
+  for (const WeightSpec& spec : shards.table()) {
+    const std::string wanted = whole_shape(spec, ranks.size()).str();
+    if (shapes[spec.name] != wanted)
+      fail("{} is of another model: its {} is {}, and this model's {}; name another output.dir",
+           folder.string(), spec.name, shapes[spec.name].empty() ? "missing" : shapes[spec.name], wanted);
+  }
+  std::unique_ptr<WholeWeight> whole;
+  int64_t at = -1;
+  for (const Shards::Owned& piece : shards.owned()) {
+    if (piece.weight != at) {
+      const WeightSpec& spec = shards.table()[static_cast<size_t>(at = piece.weight)];
+      whole = std::make_unique<WholeWeight>(spec, ranks, piece.master.dtype, stretches.at(spec.name));
+    }
+    whole->copy_to(piece);
   }
 }
 

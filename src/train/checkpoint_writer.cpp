@@ -99,10 +99,13 @@ void CheckpointWriter::write(const fs::path& folder) {
   const std::string stem = fmt::format("rank-{:05}", world_->rank());
   HashedFile file(folder / (stem + ".state"));
   Json pieces = Json::array();
+  const TensorRanks& ranks = shards_->tensor_ranks();
   for (const Copy& copy : copies_) {
     const WeightSpec& spec = shards_->table()[static_cast<size_t>(copy.weight)];
     pieces.push_back({{"weight", spec.name},
-                      {"shape", spec.shape.str()},
+                      {"shape", whole_shape(spec, ranks.size()).str()},
+                      {"part", spec.split_dim ? ranks.rank() : 0},
+                      {"parts", spec.split_dim ? ranks.size() : 1},
                       {"first", copy.first},
                       {"count", copy.master.elements()},
                       {"offset", file.bytes()},

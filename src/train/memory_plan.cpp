@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "model/tensor_ranks.h"
 #include "model/weights.h"
 
 namespace poro {
@@ -23,17 +24,19 @@ double elements_in_turn(const LlamaConfig& config) {
   return elements_of(one);
 }
 
-double activation_elements(const MemoryRequest& r) {
-  const LlamaConfig& c = r.config;
+// As Llama::Activations makes them; `c` is one rank's part of the model.
+double activation_elements(const MemoryRequest& r, const LlamaConfig& c) {
   const auto wide = [](int64_t value) { return static_cast<double>(value); };
   const double C = wide(c.hidden_size), F = wide(c.intermediate_size), L = wide(c.num_layers);
   const double query = wide(c.num_heads * c.head_dim), key = wide(c.num_kv_heads * c.head_dim);
-  const double cheap = 2 * C + F, products = 2 * query + 2 * key + 2 * F + C + wide(c.num_heads) + 2;
+  const double stream = C / wide(r.tensor_ranks);  // What lies between the matrices is split by tokens.
+  const double cheap = 2 * C + F;
+  const double products = 2 * query + 2 * key + 2 * F + stream + wide(c.num_heads) + 2 / wide(r.tensor_ranks);
   const double copies_of_cheap = r.recompute == Recompute::kNone ? L : 1;
   const double copies_of_products = r.recompute == Recompute::kFull ? 1 : L;
-  const double gradients = 2 * C + 2 * query + 2 * key + 3 * F;
+  const double gradients = stream + C + 2 * query + 2 * key + 3 * F + (r.tensor_ranks > 1 ? 2 * C : 0);
   return wide(r.max_tokens) *
-         ((L + 1) * C + copies_of_cheap * cheap + copies_of_products * products + C + 1 + gradients);
+         ((L + 1) * stream + copies_of_cheap * cheap + copies_of_products * products + C + gradients);
 }
 
 std::string amount(double bytes) {
@@ -45,16 +48,17 @@ std::string amount(double bytes) {
 }  // namespace
 
 std::vector<MemoryRow> plan_memory(const MemoryRequest& r) {
-  const double all = elements_of(r.config), turn = elements_in_turn(r.config);
+  const LlamaConfig part = part_of_config(r.config, static_cast<int>(r.tensor_ranks));
+  const double all = elements_of(part), turn = elements_in_turn(part);
   const double share = all / static_cast<double>(r.replicas);
   const double owned = r.zero >= 1 ? share : all;
   const bool has_master = r.zero == 3 || r.weight_bytes != r.master_bytes;
-  const double chunk_of_logits = 64.0 * static_cast<double>(r.config.vocab_size);
+  const double chunk_of_logits = 64.0 * static_cast<double>(part.vocab_size);
   return {{"weights", (r.zero == 3 ? turn : all) * r.weight_bytes},
           {"master weights", has_master ? owned * r.master_bytes : 0},
           {"gradients", (r.zero >= 2 ? turn + share : all) * r.master_bytes},
           {"moments", 2 * owned * r.moment_bytes},
-          {"activations", activation_elements(r) * r.activation_bytes},
+          {"activations", activation_elements(r, part) * r.activation_bytes},
           {"workspace", chunk_of_logits * r.activation_bytes},
           {"copy for checkpoints", owned * (r.master_bytes + 2 * r.moment_bytes)}};
 }

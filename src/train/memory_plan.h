@@ -16,9 +16,10 @@ struct MemoryRow {
 };
 
 struct MemoryRequest {
-  LlamaConfig config;      // Of this rank's part, when matrices are split
-  int64_t max_tokens = 0;  // Of a micro-batch
-  int64_t replicas = 1;    // Data-parallel ranks
+  LlamaConfig config;
+  int64_t max_tokens = 0;    // Of a micro-batch
+  int64_t replicas = 1;      // Data-parallel ranks
+  int64_t tensor_ranks = 1;  // That split each matrix
   int64_t zero = 0;
   Recompute recompute = Recompute::kNone;
   double weight_bytes = 2, master_bytes = 4, moment_bytes = 4, activation_bytes = 4;  // Of one element

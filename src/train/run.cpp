@@ -64,7 +64,12 @@ ThreadPool& pool_of(Device& device, std::unique_ptr<ThreadPool>& own) {
 class TrainingRun {
  public:
   TrainingRun(Device& device, Comm& world, const RunInput& input)
-      : device_(device), world_(world), input_(input), recipe_(input_.recipe), dir_(recipe_.output.dir) {}
+      : device_(device), world_(world), input_(input), recipe_(input_.recipe), dir_(recipe_.output.dir) {
+    // Ranks that split matrices talk most, and are neighbours.
+    const int parts = static_cast<int>(recipe_.parallel.tensor);
+    tensor_ranks_ = world.split(world.rank() / parts);
+    replicas_ = world.split(world.rank() % parts);
+  }
 
   // What a run would do, as text.
   std::string plan() {
@@ -91,7 +96,13 @@ class TrainingRun {
     open_data();
     check_memory();
     const InitialWeights initial(device_, input_);
-    trainer_ = std::make_unique<Trainer>(device_, world_, input_.config, recipe_, data_, max_tokens_,
+    trainer_ = std::make_unique<Trainer>(Trainer::Parts{.device = device_,
+                                                        .replicas = *replicas_,
+                                                        .tensor_ranks = tensor_ranks_.get(),
+                                                        .config = input_.config,
+                                                        .recipe = recipe_,
+                                                        .data = data_,
+                                                        .max_tokens = max_tokens_},
                                          initial.source());
   }
 
@@ -126,7 +137,8 @@ class TrainingRun {
     const double master = is_reference ? 8 : 4;
     return plan_memory({.config = input_.config,
                         .max_tokens = max_tokens_,
-                        .replicas = world_.size(),
+                        .replicas = replicas_->size(),
+                        .tensor_ranks = tensor_ranks_->size(),
                         .zero = recipe_.parallel.zero,
                         .recompute = recipe_.train.recompute,
                         .weight_bytes = is_bf16 ? 2 : master,
@@ -194,9 +206,9 @@ class TrainingRun {
       }
       return [this](const Batch& batch) { return trainer_->log_probs(batch); };
     };
-    trainer_->set_reference(ReferenceSumsOf::open(*data_.mixture, cache, identity, world_, load));
+    trainer_->set_reference(ReferenceSumsOf::open(*data_.mixture, cache, identity, *replicas_, load));
     if (held_out_ != nullptr)
-      held_out_reference_ = ReferenceSumsOf::open(*held_out_, cache, identity, world_, load);
+      held_out_reference_ = ReferenceSumsOf::open(*held_out_, cache, identity, *replicas_, load);
     if (has_loaded) trainer_->shards().fill(InitialWeights(device_, input_).source());
   }
 
@@ -305,6 +317,7 @@ class TrainingRun {
   const RunInput input_;
   const Recipe& recipe_;
   const fs::path dir_;
+  std::unique_ptr<Comm> tensor_ranks_, replicas_;
   TrainingData data_;
   std::unique_ptr<Mixture> held_out_;
   int64_t max_tokens_ = 0;

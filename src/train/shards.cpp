@@ -22,8 +22,12 @@ void convert(const Tensor& from, const Tensor& to) {
 }  // namespace
 
 Shards::Shards(Device& device, Comm& comm, const LlamaConfig& config, const ShardOptions& options)
-    : device_(&device), comm_(&comm), options_(options), master_dtype_(device.activation_dtype()) {
-  lay_out(config);
+    : device_(&device),
+      comm_(&comm),
+      options_(options),
+      tensor_ranks_(options.tensor_ranks),
+      master_dtype_(device.activation_dtype()) {
+  lay_out(part_of_config(config, tensor_ranks_.size()));
   allocate();
   name_owned();
 }
@@ -108,9 +112,19 @@ void Shards::name_owned() {
 
 void Shards::fill(const Source& source) {
   int64_t at = -1;
+  std::unique_ptr<Arena> memory;
   Tensor values;
   for (const Owned& piece : owned_) {
-    if (piece.weight != at) values = source(table_[static_cast<size_t>(at = piece.weight)]);
+    if (piece.weight != at) {
+      const WeightSpec& spec = table_[static_cast<size_t>(at = piece.weight)];
+      values = source(spec);
+      if (values.shape != spec.shape) {
+        memory = std::make_unique<Arena>("a part of a weight");
+        const Tensor part = memory->tensor(values.dtype, spec.shape);
+        copy_part(values, spec.split_dim, tensor_ranks_.rank(), part);
+        values = part;
+      }
+    }
     const int64_t count = piece.master.elements();
     for (int64_t i = 0; i < count; ++i) store_element(piece.master, i, load_element(values, piece.first + i));
     if (piece.rounded) convert(piece.master, piece.rounded);
@@ -174,13 +188,22 @@ void Shards::end_gradients(int64_t index) {
 Tensor Shards::whole_weight(int64_t weight) {
   const Unit& unit = units_[static_cast<size_t>(unit_of_[static_cast<size_t>(weight)])];
   whole_arena_ = std::make_unique<Arena>("a whole unit of weights");
-  const Tensor whole = whole_arena_->tensor(master_dtype_, {unit.elements});
+  const Tensor all = whole_arena_->tensor(master_dtype_, {unit.elements});
   if (options_.zero == 0)
-    std::memcpy(whole.data, unit.master.data, whole.bytes());
+    std::memcpy(all.data, unit.master.data, all.bytes());
   else
-    comm_->all_gather(bytes_of(unit.master), bytes_of(whole));
+    comm_->all_gather(bytes_of(unit.master), bytes_of(all));
   const WeightSpec& spec = table_[static_cast<size_t>(weight)];
-  return whole.rows(offset_in_unit_[static_cast<size_t>(weight)], spec.shape.elements()).reshaped(spec.shape);
+  const Tensor part =
+      all.rows(offset_in_unit_[static_cast<size_t>(weight)], spec.shape.elements()).reshaped(spec.shape);
+  if (tensor_ranks_.is_alone() || !spec.split_dim) return part;
+  const Tensor parts = whole_arena_->tensor(master_dtype_, {part.elements() * tensor_ranks_.size()});
+  tensor_ranks_.comm().all_gather(bytes_of(part), bytes_of(parts));
+  const Tensor whole = whole_arena_->tensor(master_dtype_, whole_shape(spec, tensor_ranks_.size()));
+  for (int rank = 0; rank < tensor_ranks_.size(); ++rank)
+    copy_into_whole(parts.rows(rank * part.elements(), part.elements()).reshaped(spec.shape), spec.split_dim,
+                    rank, whole);
+  return whole;
 }
 
 std::vector<Shards::Memory> Shards::memory() const {

@@ -20,14 +20,16 @@ struct ShardOptions {
       DType::kF32;  // What products read: the device's own type, or bf16 beside master weights in that type
   DType moments = DType::kF32;  // The same, or bf16
   int64_t zero = 0;
+  Comm* tensor_ranks = nullptr;  // Ranks that hold the other parts of each matrix, if any
 };
 
 class Shards final : public WeightUnits {
  public:
-  // Memory for the weights of `config`, all zero. `comm`: the data-parallel ranks.
+  // Memory for the weights of `config` (of its part that this rank holds), all zero. `comm`: the
+  // data-parallel ranks.
   Shards(Device& device, Comm& comm, const LlamaConfig& config, const ShardOptions& options);
 
-  // Every weight from `source`, which gives its values by its place in the weight table.
+  // Every weight from `source`, which gives its whole values by its name.
   using Source = std::function<Tensor(const WeightSpec& spec)>;
   void fill(const Source& source);
 
@@ -61,6 +63,7 @@ class Shards final : public WeightUnits {
   Comm& comm() { return *comm_; }
   // One weight, whole, on every rank, in the master's type; the memory lives until the next call. Collective.
   Tensor whole_weight(int64_t weight);
+  const TensorRanks& tensor_ranks() const { return tensor_ranks_; }
 
   struct Memory {
     std::string name;
@@ -89,6 +92,7 @@ class Shards final : public WeightUnits {
   Device* device_;
   Comm* comm_;
   ShardOptions options_;
+  TensorRanks tensor_ranks_;
   DType master_dtype_;
   std::vector<WeightSpec> table_;
   std::vector<int64_t> unit_of_, offset_in_unit_;  // Of each weight

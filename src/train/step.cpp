@@ -18,7 +18,7 @@ StepReport Trainer::step() {
   count = comm_->sum(count);
   shards_.zero_gradients();
   LossSums sums(data_->mixture->sources().size());
-  for (const Batch& batch : batches) accumulate(batch, count, sums);
+  for (const Batch& batch : batches) accumulate(fitted(batch), count, sums);
   shards_.reduce();  // Each rank has the sum of the part it owns.
   StepReport result = report(sums, count, batches);
   result.grad_norm = gradient_norm();
@@ -51,13 +51,16 @@ void Trainer::accumulate(const Batch& batch, double count, LossSums& sums) {
 }
 
 double Trainer::gradient_norm() {
-  double squares = 0, one = 0;
+  double one = 0, split = 0,
+         replicated = 0;  // Matrices have parts on other ranks; norms are the same on all of them.
   const Tensor sum{.data = reinterpret_cast<std::byte*>(&one), .dtype = DType::kF64, .shape = {1}};
   for (const Shards::Owned& piece : shards_.owned()) {
     run(*device_, SquaredNorm{.x = piece.gradient, .sum = sum});
-    squares += one;
+    (shards_.table()[static_cast<size_t>(piece.weight)].split_dim ? split : replicated) += one;
   }
-  return std::sqrt(shards_.counts_everything() ? squares : comm_->sum(squares));
+  const TensorRanks& ranks = shards_.tensor_ranks();
+  if (!shards_.counts_everything()) split = comm_->sum(split), replicated = comm_->sum(replicated);
+  return std::sqrt((ranks.is_alone() ? split : ranks.comm().sum(split)) + replicated);
 }
 
 void Trainer::update(double norm, double rate) {
@@ -88,7 +91,8 @@ void Trainer::update(double norm, double rate) {
 }
 
 void Trainer::count_skip() {
-  if (comm_->rank() == 0) warn("step {}: the gradient is not finite; the weights stay as they are", counters_.step - 1);
+  if (comm_->rank() == 0)
+    warn("step {}: the gradient is not finite; the weights stay as they are", counters_.step - 1);
   if (++counters_.skipped_in_row >= kMostSkippedInRow)
     throw std::runtime_error(
         fmt::format("{} gradients in a row were not finite, the last at step {}; lower "

@@ -6,11 +6,12 @@
 namespace poro {
 namespace {
 
-ShardOptions shard_options(const Device& device, const Recipe& recipe) {
-  const DType master = device.activation_dtype();
-  return {.weights = recipe.train.precision == Precision::kBf16 ? DType::kBF16 : master,
-          .moments = recipe.optimizer.moments == Precision::kBf16 ? DType::kBF16 : master,
-          .zero = recipe.parallel.zero};
+ShardOptions shard_options(const Trainer::Parts& parts) {
+  const DType master = parts.device.activation_dtype();
+  return {.weights = parts.recipe.train.precision == Precision::kBf16 ? DType::kBF16 : master,
+          .moments = parts.recipe.optimizer.moments == Precision::kBf16 ? DType::kBF16 : master,
+          .zero = parts.recipe.parallel.zero,
+          .tensor_ranks = parts.tensor_ranks};
 }
 
 }  // namespace
@@ -27,19 +28,35 @@ Schedule schedule_of(const OptimizerSection& optimizer, int64_t steps) {
           .decay_steps = part(optimizer.decay_ratio)};
 }
 
-Trainer::Trainer(Device& device, Comm& replicas, const LlamaConfig& config, const Recipe& recipe,
-                 const TrainingData& data, int64_t max_tokens, const Shards::Source& source)
-    : device_(&device),
-      comm_(&replicas),
-      recipe_(&recipe),
-      data_(&data),
-      schedule_(schedule_of(recipe.optimizer, data.steps)),
-      shards_(device, replicas, config, shard_options(device, recipe)),
-      model_(Llama::over(device, config, shards_.weights())),
-      gradients_(config, shards_.gradients()) {
+Trainer::Trainer(const Parts& parts, const Shards::Source& source)
+    : device_(&parts.device),
+      comm_(&parts.replicas),
+      recipe_(&parts.recipe),
+      data_(&parts.data),
+      config_(parts.config),
+      schedule_(schedule_of(parts.recipe.optimizer, parts.data.steps)),
+      shards_(parts.device, parts.replicas, parts.config, shard_options(parts)),
+      model_(Llama::over(parts.device, part_of_config(parts.config, shards_.tensor_ranks().size()),
+                         shards_.weights())),
+      gradients_(model_.config(), shards_.gradients()) {
   shards_.fill(source);
-  model_.prepare_training(max_tokens, recipe.train.recompute, &shards_);
-  counters_.position = data.mixture->start();
+  const int64_t ranks = shards_.tensor_ranks().size();
+  model_.prepare_training({.max_tokens = (parts.max_tokens + ranks - 1) / ranks * ranks,
+                           .recompute = parts.recipe.train.recompute,
+                           .units = &shards_,
+                           .tensor_ranks = parts.tensor_ranks});
+  counters_.position = parts.data.mixture->start();
+}
+
+Batch Trainer::fitted(const Batch& batch) const {
+  Batch result = batch;
+  while (result.num_tokens() % shards_.tensor_ranks().size() != 0) {
+    result.starts.push_back(static_cast<int32_t>(result.ids.size()));
+    result.ids.push_back(0);
+    result.targets.push_back(0);
+    result.weights.push_back(0);
+  }
+  return result;
 }
 
 PreferenceOptions Trainer::preference_options() const {
@@ -52,8 +69,9 @@ PreferenceOptions Trainer::preference_options() const {
 }
 
 std::vector<double> Trainer::log_probs(const Batch& batch) {
-  model_.forward_training(batch.ids, batch.starts);
-  return model_.training_log_probs(batch.targets);
+  const Batch fit = fitted(batch);
+  model_.forward_training(fit.ids, fit.starts);
+  return model_.training_log_probs(fit.targets);
 }
 
 double model_flops(const LlamaConfig& config, const Batch& batch) {
@@ -71,7 +89,7 @@ StepReport Trainer::report(const LossSums& sums, double count, const std::vector
   double tokens = 0, flops = 0;
   for (const Batch& batch : batches) {
     tokens += static_cast<double>(batch.num_tokens());
-    flops += model_flops(model_.config(), batch);
+    flops += model_flops(config_, batch);
   }
   StepReport result{.loss = comm_->sum(sums.loss),
                     .tokens = static_cast<int64_t>(comm_->sum(tokens)),

@@ -45,10 +45,18 @@ class Trainer {
  public:
   static constexpr int64_t kMostSkippedInRow = 3;
 
-  // `replicas`: the data-parallel ranks. Everything given must outlive the trainer. The weights are those of
-  // `source`; `max_tokens` bounds the tokens of a batch.
-  Trainer(Device& device, Comm& replicas, const LlamaConfig& config, const Recipe& recipe,
-          const TrainingData& data, int64_t max_tokens, const Shards::Source& source);
+  // Everything given must outlive the trainer. The weights are those of `source`; `max_tokens` bounds the
+  // tokens of a batch.
+  struct Parts {
+    Device& device;
+    Comm& replicas;                // The data-parallel ranks
+    Comm* tensor_ranks = nullptr;  // Those that hold the other parts of each matrix, if any
+    const LlamaConfig& config;     // Of the whole model
+    const Recipe& recipe;
+    const TrainingData& data;
+    int64_t max_tokens;
+  };
+  Trainer(const Parts& parts, const Shards::Source& source);
 
   // One optimizer step. Throws std::runtime_error when kMostSkippedInRow gradients in a row were not finite.
   StepReport step();
@@ -68,6 +76,9 @@ class Trainer {
   Llama& model() { return model_; }
 
  private:
+  // The batch with as many tokens as the ranks that split matrices can share out evenly; the added ones see
+  // and count nothing.
+  Batch fitted(const Batch& batch) const;
   bool is_preference() const { return recipe_->stage == Stage::kDpo; }
   PreferenceOptions preference_options() const;
   // Forward and backward of one micro-batch; adds to the gradients and the sums.
@@ -81,6 +92,7 @@ class Trainer {
   Comm* comm_;
   const Recipe* recipe_;
   const TrainingData* data_;
+  LlamaConfig config_;
   Schedule schedule_;
   Shards shards_;
   Llama model_;

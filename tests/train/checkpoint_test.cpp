@@ -5,6 +5,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <cstring>
+#include <map>
+
 #include "tests/train/small_run.h"
 
 namespace poro {
@@ -12,39 +15,72 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Fills master weights and moments with numbers that tell where they belong.
+// Weights whose every element tells where it belongs, in a whole model.
+class Numbered {
+ public:
+  explicit Numbered(double salt) {
+    double weight = 0;
+    for (const WeightSpec& spec : weight_table(small_config())) {
+      const Tensor tensor = arena_.tensor(DType::kF32, spec.shape);
+      for (int64_t i = 0; i < tensor.elements(); ++i)
+        store_element(tensor, i, 100000 * weight + static_cast<double>(i) + salt);
+      tensors_[spec.name] = tensor;
+      weight += 1;
+    }
+  }
+  Shards::Source source() const {
+    return [this](const WeightSpec& spec) { return tensors_.at(spec.name); };
+  }
+
+ private:
+  Arena arena_{"test"};
+  std::map<std::string, Tensor> tensors_;
+};
+
 void number(Shards& shards, double salt) {
+  shards.fill(Numbered(salt).source());
   for (const Shards::Owned& piece : shards.owned())
     for (int64_t i = 0; i < piece.master.elements(); ++i) {
-      const double value = static_cast<double>(piece.weight * 100000 + piece.first + i) + salt;
-      store_element(piece.master, i, value);
-      store_element(piece.moment1, i, -value);
-      store_element(piece.moment2, i, value / 2);
+      store_element(piece.moment1, i, -load_element(piece.master, i));
+      store_element(piece.moment2, i, load_element(piece.master, i) / 2);
     }
 }
 
-void expect_numbered(const Shards& shards, double salt) {
+void expect_numbered(Shards& shards, double salt) {
+  const Numbered want(salt);
+  for (size_t i = 0; i < shards.table().size(); ++i) {
+    const Tensor got = shards.whole_weight(static_cast<int64_t>(i)),
+                 expected = want.source()(shards.table()[i]);
+    ASSERT_EQ(got.shape, expected.shape);
+    ASSERT_EQ(std::memcmp(got.data, expected.data, got.bytes()), 0) << shards.table()[i].name;
+  }
   for (const Shards::Owned& piece : shards.owned())
     for (int64_t i = 0; i < piece.master.elements(); ++i) {
-      const auto value =
-          static_cast<float>(static_cast<double>(piece.weight * 100000 + piece.first + i) + salt);
-      ASSERT_EQ(piece.master.as<float>()[i], value);
-      ASSERT_EQ(piece.moment1.as<float>()[i], -value);
-      ASSERT_EQ(piece.moment2.as<float>()[i], value / 2);
+      ASSERT_EQ(piece.moment1.as<float>()[i], -piece.master.as<float>()[i]);
+      ASSERT_EQ(piece.moment2.as<float>()[i], piece.master.as<float>()[i] / 2);
     }
 }
 
-void with_shards(int ranks, int64_t zero, const std::function<void(Comm&, Shards&)>& body) {
-  run_ranks(ranks, [&](Comm& comm) {
+struct Sharing {
+  int ranks = 1;
+  int64_t zero = 0;
+  int tensor = 1;
+};
+
+void with_shards(const Sharing& sharing, const std::function<void(Comm&, Shards&)>& body) {
+  run_ranks(sharing.ranks, [&](Comm& comm) {
     const auto device = Device::cpu(1);
-    Shards shards(*device, comm, small_config(), {.zero = zero});
+    const auto tensor_ranks = comm.split(comm.rank() / sharing.tensor),
+               replicas = comm.split(comm.rank() % sharing.tensor);
+    Shards shards(*device, *replicas, small_config(),
+                  {.zero = sharing.zero, .tensor_ranks = tensor_ranks.get()});
     body(comm, shards);
   });
 }
 
-void save(const fs::path& folder, int ranks, int64_t zero, const std::vector<int64_t>& steps,
+void save(const fs::path& folder, const Sharing& sharing, const std::vector<int64_t>& steps,
           int64_t keep_last = 3, int64_t keep_every = 0) {
-  with_shards(ranks, zero, [&](Comm& comm, Shards& shards) {
+  with_shards(sharing, [&](Comm& comm, Shards& shards) {
     CheckpointWriter writer(shards, comm,
                             {.folder = folder, .keep_last = keep_last, .keep_every = keep_every});
     for (const int64_t step : steps) {
@@ -56,8 +92,8 @@ void save(const fs::path& folder, int ranks, int64_t zero, const std::vector<int
   });
 }
 
-void expect_loads(const fs::path& folder, int ranks, int64_t zero, int64_t step) {
-  with_shards(ranks, zero, [&](Comm& comm, Shards& shards) {
+void expect_loads(const fs::path& folder, const Sharing& sharing, int64_t step) {
+  with_shards(sharing, [&](Comm& comm, Shards& shards) {
     const auto loaded = load_latest_checkpoint(folder, shards, comm);
     ASSERT_TRUE(loaded.has_value());
     EXPECT_EQ(loaded->step, step);
@@ -67,18 +103,18 @@ void expect_loads(const fs::path& folder, int ranks, int64_t zero, int64_t step)
 }
 
 TEST(Checkpoint, OfAnyRanksLoadsOnAnyOthers) {
-  const std::vector<std::pair<int, int64_t>> shapes = {{1, 0}, {2, 0}, {2, 1}, {3, 2}, {4, 3}};
-  for (const auto& [ranks, zero] : shapes) {
+  const std::vector<Sharing> sharings = {{1, 0, 1}, {2, 0, 1}, {2, 1, 1}, {3, 2, 1},
+                                         {4, 3, 1}, {2, 0, 2}, {4, 0, 2}, {4, 3, 2}};
+  for (const Sharing& sharing : sharings) {
     ScratchFolder folder;
-    save(folder.path(), ranks, zero, {7});
-    for (const auto& [other_ranks, other_zero] : shapes)
-      expect_loads(folder.path(), other_ranks, other_zero, 7);
+    save(folder.path(), sharing, {7});
+    for (const Sharing& other : sharings) expect_loads(folder.path(), other, 7);
   }
 }
 
 TEST(Checkpoint, KeepsTheLastOnesAndEveryMth) {
   ScratchFolder folder;
-  save(folder.path(), 1, 0, {1, 2, 3, 4, 5, 6, 7, 8}, 2, 3);
+  save(folder.path(), {}, {1, 2, 3, 4, 5, 6, 7, 8}, 2, 3);
   EXPECT_EQ(checkpoint_steps(folder.path()), (std::vector<int64_t>{3, 6, 7, 8}));
 }
 
@@ -86,7 +122,7 @@ TEST(Checkpoint, ThatIsDamagedAnywhereIsPassedOver) {
   for (const char* file : {"rank-00000.state", "rank-00000.json", "checkpoint.json"})
     for (const bool is_cut : {true, false}) {
       ScratchFolder folder;
-      save(folder.path(), 2, 1, {1, 2});
+      save(folder.path(), {2, 1}, {1, 2});
       const fs::path path = folder / "step-2" / file;
       std::string bytes = read_file(path);
       if (is_cut)
@@ -94,28 +130,28 @@ TEST(Checkpoint, ThatIsDamagedAnywhereIsPassedOver) {
       else
         bytes[bytes.size() / 3] = static_cast<char>(bytes[bytes.size() / 3] ^ 4);
       write_file_atomic(path, bytes);
-      expect_loads(folder.path(), 2, 1, 1);
+      expect_loads(folder.path(), {2, 1}, 1);
       fs::remove(path);
-      expect_loads(folder.path(), 1, 0, 1);
+      expect_loads(folder.path(), {}, 1);
     }
 }
 
 TEST(Checkpoint, ThatWasNotFinishedIsNotThere) {
   ScratchFolder folder;
-  save(folder.path(), 1, 0, {1});
+  save(folder.path(), {}, {1});
   fs::create_directories(folder / "step-9.partial");
-  expect_loads(folder.path(), 1, 0, 1);
+  expect_loads(folder.path(), {}, 1);
   remove_partial_checkpoints(folder.path());
   EXPECT_FALSE(fs::exists(folder / "step-9.partial"));
   ScratchFolder empty;
-  with_shards(1, 0, [&](Comm& comm, Shards& shards) {
+  with_shards({}, [&](Comm& comm, Shards& shards) {
     EXPECT_FALSE(load_latest_checkpoint(empty.path(), shards, comm));
   });
 }
 
 TEST(Checkpoint, OfAnotherModelIsRefused) {
   ScratchFolder folder;
-  save(folder.path(), 1, 0, {1});
+  save(folder.path(), {}, {1});
   LlamaConfig other = small_config();
   other.vocab_size = 512;
   const auto device = Device::cpu(1);
@@ -147,7 +183,7 @@ TEST(Checkpoint, ThatFindsNoRoomIsWarnedOfAndTheNextOneIsWritten) {
   writer.save(2, {{"answer", 42}});
   EXPECT_TRUE(writer.finish());
   EXPECT_FALSE(writer.has_failed());
-  expect_loads(folder.path(), 1, 0, 2);
+  expect_loads(folder.path(), {}, 2);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
 }
 

@@ -18,7 +18,7 @@ TEST(MemoryPlan, IsWhatShardsAndActivationsTake) {
           const auto device = Device::cpu(1);
           Shards shards(*device, comm, config, {.weights = weights, .moments = DType::kBF16, .zero = zero});
           Llama model = Llama::over(*device, config, shards.weights());
-          model.prepare_training(100, recompute, &shards);
+          model.prepare_training({.max_tokens = 100, .recompute = recompute, .units = &shards});
           const std::vector<MemoryRow> plan = plan_memory({.config = config,
                                                            .max_tokens = 100,
                                                            .replicas = 2,

@@ -50,8 +50,7 @@ class SmallRun {
     source_.shard();
     weights_ = std::make_unique<Llama>(Llama::random(*device_, config, DType::kF32, 9));
     for (const NamedTensor& named : named_tensors(*weights_)) named_[named.name] = named.tensor;
-    frozen_ = std::make_unique<Llama>(Llama::random(*device_, config, DType::kF32, 10));
-    frozen_->prepare_training(200, Recompute::kNone, nullptr);
+    if (recipe.stage == Stage::kDpo && needs_reference(recipe.dpo.loss)) compute_reference();
   }
 
   TrainingData data() const {
@@ -65,17 +64,6 @@ class SmallRun {
   Shards::Source source() const {
     return [this](const WeightSpec& spec) { return named_.at(spec.name); };
   }
-  // Of the pairs, by other random weights.
-  ReferenceSumsOf reference(const Mixture& mixture, Comm& comm) const {
-    ScratchFolder cache;
-    return ReferenceSumsOf::open(mixture, cache.path(), "test", comm, [&]() -> ReferenceSumsOf::LogProbs {
-      return [&](const Batch& batch) {
-        frozen_->forward_training(batch.ids, batch.starts);
-        return frozen_->training_log_probs(batch.targets);
-      };
-    });
-  }
-
   // Trains on so many ranks; the steps' reports as rank 0 has them, and all weights end to end.
   struct Outcome {
     std::vector<StepReport> steps;
@@ -87,10 +75,17 @@ class SmallRun {
       // Each rank drives a device of its own, as each process does.
       const auto device = Device::cpu(1);
       const TrainingData data = this->data();
-      Trainer trainer(*device, comm, config_, recipe_, data, recipe_.train.micro_batch * data.longest,
+      const int parts = static_cast<int>(recipe_.parallel.tensor);
+      const auto tensor_ranks = comm.split(comm.rank() / parts), replicas = comm.split(comm.rank() % parts);
+      Trainer trainer({.device = *device,
+                       .replicas = *replicas,
+                       .tensor_ranks = tensor_ranks.get(),
+                       .config = config_,
+                       .recipe = recipe_,
+                       .data = data,
+                       .max_tokens = recipe_.train.micro_batch * data.longest},
                       source());
-      if (recipe_.stage == Stage::kDpo && comm.size() == 1)
-        trainer.set_reference(reference(*data.mixture, comm));
+      if (reference_) trainer.set_reference(*reference_);
       while (!trainer.is_done()) {
         const StepReport report = trainer.step();
         if (comm.rank() == 0) outcome.steps.push_back(report);
@@ -110,11 +105,27 @@ class SmallRun {
   Device& device() const { return *device_; }
 
  private:
+  // Of the pairs, by other random weights.
+  void compute_reference() {
+    Llama frozen = Llama::random(*device_, config_, DType::kF32, 10);
+    frozen.prepare_training({.max_tokens = 200});
+    ScratchFolder cache;
+    const auto comm = solo_comm();
+    reference_ = ReferenceSumsOf::open(*data().mixture, cache.path(), "test", *comm,
+                                       [&]() -> ReferenceSumsOf::LogProbs {
+                                         return [&](const Batch& batch) {
+                                           frozen.forward_training(batch.ids, batch.starts);
+                                           return frozen.training_log_probs(batch.targets);
+                                         };
+                                       });
+  }
+
   Recipe recipe_;
   LlamaConfig config_;
   std::unique_ptr<Device> device_;
   TokenSource source_;
-  std::unique_ptr<Llama> weights_, frozen_;
+  std::unique_ptr<Llama> weights_;
+  std::optional<ReferenceSumsOf> reference_;
   std::map<std::string, Tensor> named_;
 };
 

@@ -35,8 +35,11 @@ void run(Cpu& cpu, const TargetLogProbs& op) {
     parallel_for(cpu.pool, rows, 1, [&](Range range) {
       for (int64_t t = range.begin; t < range.end; ++t) {
         const float* row = logits.as<float>() + t * vocab;
-        const double target = static_cast<double>(row[op.targets.as<int32_t>()[first + t]]);
-        store_element(op.logp, first + t, target - kernels(cpu.isa).log_sum_exp({.logits = row, .count = vocab}));
+        const int64_t target = op.targets.as<int32_t>()[first + t] - op.first_id;
+        const double logit = target >= 0 && target < vocab ? static_cast<double>(row[target]) : 0.0;
+        const double denominator = kernels(cpu.isa).log_sum_exp({.logits = row, .count = vocab});
+        store_element(op.logp, first + t, op.lse ? logit : logit - denominator);
+        if (op.lse) op.lse.as<double>()[first + t] = denominator;
       }
     });
   });
@@ -48,13 +51,14 @@ void run(Cpu& cpu, const CrossEntropyBackward& op) {
     parallel_for(cpu.pool, rows, 1, [&](Range range) {
       for (int64_t t = range.begin; t < range.end; ++t) {
         float* row = logits.as<float>() + t * vocab;
-        const int64_t target = op.targets.as<int32_t>()[first + t];
-        const double denominator = kernels(cpu.isa).log_sum_exp({.logits = row, .count = vocab});
+        const int64_t target = op.targets.as<int32_t>()[first + t] - op.first_id;
+        const double denominator =
+            op.lse ? op.lse.as<double>()[first + t] : kernels(cpu.isa).log_sum_exp({.logits = row, .count = vocab});
         if (op.logp) store_element(op.logp, first + t, static_cast<double>(row[target]) - denominator);
         const float coefficient = static_cast<float>(op.coefficients.as<double>()[first + t]);
         const float shift = static_cast<float>(denominator);
         for (int64_t v = 0; v < vocab; ++v) row[v] = coefficient * std::exp(row[v] - shift);
-        row[target] -= coefficient;
+        if (target >= 0 && target < vocab) row[target] -= coefficient;
       }
     });
     run(cpu, LinearInputGradient{.dy = logits, .w = op.head, .dx = op.dhidden.rows(first, rows), .residual = {}});

@@ -52,7 +52,9 @@ void run(Cpu& cpu, const EmbedBackward& op) {
   parallel_for(cpu.pool, width, 16, [&](Range columns) {
     for (int64_t t = 0; t < op.ids.dim(0); ++t) {
       const float* dy = op.dy.as<float>() + t * width;
-      float* row = op.dtable.as<float>() + op.ids.as<int32_t>()[t] * width;
+      const int64_t id = op.ids.as<int32_t>()[t] - op.first_id;
+      if (id < 0 || id >= op.dtable.dim(0)) continue;
+      float* row = op.dtable.as<float>() + id * width;
       for (int64_t c = columns.begin; c < columns.end; ++c) row[c] += dy[c];
     }
   });

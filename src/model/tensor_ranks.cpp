@@ -1,0 +1,82 @@
+#include "model/tensor_ranks.h"
+
+#include "base/error.h"
+
+namespace poro {
+namespace {
+
+// to = a + b, or a where there is no b.
+template <class T>
+void add(const Tensor& a, const Tensor& b, const Tensor& to) {
+  const T *first = a.as<T>(), *second = b ? b.as<T>() : nullptr;
+  T* sum = to.as<T>();
+  for (int64_t i = 0; i < to.elements(); ++i) sum[i] = first[i] + (second != nullptr ? second[i] : T{0});
+}
+
+void add(const Tensor& a, const Tensor& b, const Tensor& to) {
+  if (to.dtype == DType::kF64)
+    add<double>(a, b, to);
+  else
+    add<float>(a, b, to);
+}
+
+// Calls body(first in the whole, first in the part, elements) for every run that is contiguous in both.
+template <class Body>
+void for_runs(const Shape& part, std::optional<int> split_dim, int rank, const Shape& whole, const Body& body) {
+  if (!split_dim) return body(int64_t{0}, int64_t{0}, part.elements());
+  if (*split_dim == 0) return body(rank * part.elements(), int64_t{0}, part.elements());
+  CHECK(*split_dim == 1 && part.rank() == 2, "a split of {} along {}", part.str(), *split_dim);
+  for (int64_t row = 0; row < part[0]; ++row) body(row * whole[1] + rank * part[1], row * part[1], part[1]);
+}
+
+void divide(int64_t& value, int ranks, const char* name) {
+  if (value % ranks != 0) fail("parallel.tensor = {} does not divide the model's {}, {}", ranks, name, value);
+  value /= ranks;
+}
+
+}  // namespace
+
+void TensorRanks::gather(const Tensor& whole) const {
+  if (is_alone()) return;
+  const Tensor mine = part(whole);
+  comm_->all_gather({mine.data, mine.bytes()}, {whole.data, whole.bytes()});
+}
+
+void TensorRanks::reduce(const Tensor& whole, const Tensor& residual, const Tensor& rows) const {
+  const Tensor sum = part(whole);
+  comm_->reduce_scatter(whole, sum);
+  if (residual || rows.data != sum.data) add(sum, residual, rows);
+}
+
+void TensorRanks::add_sum(const Tensor& values, const Tensor& to) const {
+  comm_->all_reduce(values);
+  add(values, to, to);
+}
+
+LlamaConfig part_of_config(const LlamaConfig& config, int ranks) {
+  LlamaConfig part = config;
+  divide(part.num_heads, ranks, "query heads");
+  divide(part.num_kv_heads, ranks, "key/value heads");
+  divide(part.intermediate_size, ranks, "feed-forward width");
+  divide(part.vocab_size, ranks, "vocabulary");
+  return part;
+}
+
+Shape whole_shape(const WeightSpec& part, int ranks) {
+  if (!part.split_dim) return part.shape;
+  return *part.split_dim == 0 ? part.shape.with_first(part.shape[0] * ranks) : Shape{part.shape[0], part.shape[1] * ranks};
+}
+
+void copy_part(const Tensor& whole, std::optional<int> split_dim, int rank, const Tensor& part) {
+  for_runs(part.shape, split_dim, rank, whole.shape, [&](int64_t in_whole, int64_t in_part, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) store_element(part, in_part + i, load_element(whole, in_whole + i));
+  });
+}
+
+void copy_into_whole(const Tensor& part, std::optional<int> split_dim, int rank, const Tensor& whole) {
+  for_runs(part.shape, split_dim, rank, whole.shape, [&](int64_t in_whole, int64_t in_part, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) store_element(whole, in_whole + i, load_element(part, in_part + i));
+  });
+}
+
+}  // namespace poro
