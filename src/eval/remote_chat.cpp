@@ -210,6 +210,7 @@ ChatReply RemoteChat::ask_server(HttpClient& client, const std::string& endpoint
     std::string answer;
     try {
       response = client.send(http, [&](const HttpResponse&, std::string_view bytes) { answer += bytes; });
+      is_reachable_ = true;
       if (response.status / 100 == 2) {
         if (is_whole_reply(answer)) return {.text = answer};
         reason = "the server's answer is no completion: " + quote(answer);
@@ -236,8 +237,9 @@ ChatReply RemoteChat::ask_server(HttpClient& client, const std::string& endpoint
     }
     if (!work.sleep_until(Clock::now() + std::chrono::duration_cast<Clock::duration>(wait))) fail("stopped");
   }
-  return {.status = ChatReply::Status::kFailed,
-          .text = fmt::format("{}, {} times", reason, options_.max_attempts)};
+  const std::string sentence = fmt::format("{}, {} times", reason, options_.max_attempts);
+  if (!is_reachable_) fail("{}: {}; is it running, and is the address right?", options_.url, sentence);
+  return {.status = ChatReply::Status::kFailed, .text = sentence};
 }
 
 }  // namespace poro

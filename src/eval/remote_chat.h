@@ -2,6 +2,7 @@
 // growing waits where that may help, remembered on disk, and never past a budget of tokens.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <memory>
@@ -35,7 +36,8 @@ class RemoteChat : public ChatModel {
   // Throws Error for options that make no sense.
   explicit RemoteChat(RemoteOptions options);
 
-  // Throws Error when the key is rejected, the model is unknown, the quota or the budget is spent.
+  // Throws Error when the server cannot be reached at all, the key is rejected, the model is unknown, the
+  // quota or the budget is spent.
   void answer(std::span<const ChatRequest> requests, const OnReply& on_reply) override;
   nlohmann::ordered_json identity() const override;
 
@@ -59,6 +61,7 @@ class RemoteChat : public ChatModel {
   mutable std::mutex mutex_;
   std::chrono::steady_clock::time_point next_slot_{};
   Usage usage_;
+  std::atomic<bool> is_reachable_{false};  // It has answered once, whatever it said.
 };
 
 }  // namespace poro

@@ -131,14 +131,25 @@ TEST(RemoteChat, AfterTheLastAttemptTheRequestHasFailedAndTheOthersHaveNot) {
 }
 
 TEST(RemoteChat, ASilentServerTimesOut) {
-  TestServer server([](const auto&) { return TestServer::Response{.body = "x", .delay_ms = 20000}; });
+  TestServer server([](const auto& request) -> TestServer::Response {
+    if (request.number == 0) return {.body = TestServer::completion("awake")};
+    return {.body = "x", .delay_ms = 20000};
+  });
   RemoteOptions options = options_for(server);
   options.timeout = std::chrono::seconds(1);
   options.max_attempts = 1;
+  options.concurrency = 1;
   RemoteChat chat(options);
-  const ChatReply reply = answers(chat, questions(1))[0];
+  const ChatReply reply = answers(chat, questions(2))[1];
   EXPECT_EQ(reply.status, ChatReply::Status::kFailed);
   EXPECT_NE(reply.text.find("no answer from the server"), std::string::npos) << reply.text;
+}
+
+TEST(RemoteChat, AServerThatIsNotThereStopsEverything) {
+  RemoteOptions options{
+      .url = "http://127.0.0.1:1/v1", .name = "m", .first_wait = std::chrono::milliseconds(1)};
+  RemoteChat chat(options);
+  EXPECT_THROW(answers(chat, questions(100)), Error);
 }
 
 TEST(RemoteChat, RefusalsFailAndAreNotTriedAgain) {
