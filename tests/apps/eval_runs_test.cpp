@@ -227,6 +227,19 @@ TEST(EvalRuns, ARejectedKeyIsOneSentenceAndExitCode2) {
   EXPECT_NE(outcome.text.find("it does not accept the key"), std::string::npos) << outcome.text;
 }
 
+TEST(EvalRuns, AnotherModelDoesNotContinueARun) {
+  SKIP_WITHOUT_EVAL_DATA();
+  const Evaluation evaluation;
+  const TemporaryFolder folder;
+  std::vector<Command> commands = evaluation.commands(folder.path());
+  ASSERT_EQ(run(commands[0].arguments, folder).exit_code, 0);
+  std::vector<std::string> arguments = commands[0].arguments;
+  arguments[5] = commands[4].arguments[5];  // The Finnish model's folder.
+  const Outcome outcome = run(arguments, folder);
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.text.find("holds another run: model/"), std::string::npos) << outcome.text;
+}
+
 TEST(EvalRuns, ACardHoldsTheModelAndItsRuns) {
   const Evaluation evaluation;
   const TemporaryFolder folder;

@@ -247,5 +247,30 @@ TEST(MtBenchOracle, JudgeTextsAreTheRecordedOnes) {
   EXPECT_EQ(num_equal, num_compared);
 }
 
+// The makers' identifier is GlotLID; lid.176 decides the same on every answer of the judged model.
+TEST(MtBenchOracle, TheLanguageGateDecidesAsRecorded) {
+  SKIP_WITHOUT_TEST_DATA();
+  SKIP_WITHOUT_EVAL_DATA();
+  const LanguageGate gate("fi", eval_data_file("lid.176.ftz"));
+  const Answers answers = read_answers(
+      test_data("mt_bench/model_answer/finnish-llama-3.1_llama70B_cpt_iter_0011920_bfloat16_fi.jsonl"));
+  const auto comparisons = read_comparisons(
+      test_data(
+          "mt_bench/model_judgment/"
+          "gpt-4-turbo_pairwise-baseline_finnish-llama-3.1_llama70B_cpt_iter_0011920_bfloat16_fi.jsonl"),
+      {});
+  size_t num_wrong = 0;
+  for (const Comparison& row : comparisons.rows) {
+    const std::string& judgment = row.first.judgment;
+    const bool is_recorded_right =
+        !judgment.starts_with("Language error") || judgment.find("Model A is fi ") != std::string::npos;
+    num_wrong += !is_recorded_right;
+    EXPECT_EQ(gate.check(answers.turns.at(row.question)[static_cast<size_t>(row.turn - 1)]).is_right,
+              is_recorded_right)
+        << row.question << " " << row.turn << " " << judgment.substr(0, 100);
+  }
+  RecordProperty("wrong_language", static_cast<int>(num_wrong));
+}
+
 }  // namespace
 }  // namespace poro::mtbench
