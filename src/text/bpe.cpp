@@ -1,6 +1,8 @@
 #include "text/bpe.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <functional>
 
 #include "base/error.h"
@@ -8,14 +10,17 @@
 namespace poro {
 namespace {
 
-// Up to here a scan over all pairs beats a heap.
-constexpr size_t kShortPiece = 64;
+constexpr uint32_t kNoRank = PairRanks::kNoRank;
+constexpr int kPlaceBits = 6;
+static_assert(Bpe::kShortPiece == size_t{1} << kPlaceBits);
+constexpr uint32_t kNoKey = kNoRank << kPlaceBits;  // And above: no merge.
+constexpr int kNowhere = Bpe::kShortPiece;          // The place that holds no symbol.
 
 }  // namespace
 
 Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, MissingBytes missing,
          WholePieces whole_pieces)
-    : missing_(std::move(missing)), whole_pieces_(whole_pieces) {
+    : ranks_(merges.size()), missing_(std::move(missing)), whole_pieces_(whole_pieces) {
   for (int byte = 0; byte < 256; ++byte) {
     const char text = static_cast<char>(byte);
     byte_ids_[byte] = vocabulary.find({&text, 1});
@@ -23,44 +28,124 @@ Bpe::Bpe(const Vocabulary& vocabulary, const std::vector<Merge>& merges, Missing
   }
   CHECK(merges.size() <= kMaxMerges && vocabulary.id_limit() <= kMaxId + 1, "{} merges, ids below {}",
         merges.size(), vocabulary.id_limit());
-  int slot_bits = 4;
-  while (size_t{1} << slot_bits < merges.size() + merges.size() / 2) ++slot_bits;
-  slots_.assign(size_t{1} << slot_bits, kFreeSlot);
-  mask_ = slots_.size() - 1;
-  shift_ = 64 - slot_bits;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const uint64_t pair = pair_of(merges[rank].left, merges[rank].right);
-    size_t slot = slot_of(pair);
-    while (slots_[slot] != kFreeSlot && slots_[slot] >> kRankBits != pair) slot = (slot + 1) & mask_;
-    slots_[slot] = pair << kRankBits | rank;
+    ranks_.set(merges[rank].left, merges[rank].right, static_cast<uint32_t>(rank));
     results_.push_back(merges[rank].result);
   }
   for (const int32_t left : byte_ids_)
     for (const int32_t right : byte_ids_)
-      byte_ranks_.push_back(left < 0 || right < 0 ? kNoRank : rank_of(left, right));
+      byte_ranks_.push_back(left < 0 || right < 0 ? kNoRank : ranks_.rank_of(left, right));
 }
 
 void Bpe::encode(std::string_view piece, const Vocabulary& vocabulary, Scratch& scratch,
                  std::vector<int32_t>& ids) const {
+  if (is_short(piece)) {
+    ShortPiece one;
+    one.text = piece;
+    encode_short({&one, 1}, vocabulary);
+    std::array<int32_t, kShortPiece> merged;
+    ids.insert(ids.end(), merged.data(), one.copy_ids(merged.data()));
+    return;
+  }
   if (whole_pieces_ == WholePieces::kLookUp) {
     if (const int32_t id = vocabulary.find(piece); id >= 0) return ids.push_back(id);
   }
-  if (has_every_byte_ && piece.size() <= kShortPiece) return encode_short(piece, ids);
   symbols_of(piece, scratch.symbols);
-  const size_t count = scratch.symbols.size();
-  if (count > kShortPiece) return merge_long(scratch, ids);
-  std::array<uint32_t, kShortPiece> ranks;
-  for (size_t i = 0; i + 1 < count; ++i) ranks[i] = rank_of(scratch.symbols[i], scratch.symbols[i + 1]);
-  merge_short(scratch.symbols.data(), ranks.data(), static_cast<int>(count), ids);
+  merge_long(scratch, ids);
 }
 
-void Bpe::encode_short(std::string_view piece, std::vector<int32_t>& ids) const {
-  std::array<int32_t, kShortPiece> symbols;
-  std::array<uint32_t, kShortPiece> ranks;
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(piece[i]); };
-  for (size_t i = 0; i < piece.size(); ++i) symbols[i] = byte_ids_[byte(i)];
-  for (size_t i = 0; i + 1 < piece.size(); ++i) ranks[i] = byte_ranks_[size_t{byte(i)} << 8 | byte(i + 1)];
-  merge_short(symbols.data(), ranks.data(), static_cast<int>(piece.size()), ids);
+void Bpe::encode_short(std::span<ShortPiece> pieces, const Vocabulary& vocabulary) const {
+  constexpr size_t kTogether = 16;
+  const bool looks_up = whole_pieces_ == WholePieces::kLookUp;
+  std::array<ShortPiece*, kTogether> open;
+  while (!pieces.empty()) {
+    const std::span<ShortPiece> group = pieces.first(std::min(kTogether, pieces.size()));
+    pieces = pieces.subspan(group.size());
+    for (ShortPiece& piece : group) {
+      piece.hash = looks_up ? hash_bytes(piece.text) : 0;
+      if (looks_up) vocabulary.prefetch(piece.hash);
+    }
+    size_t num_open = 0;
+    for (ShortPiece& piece : group) {
+      const int32_t whole = looks_up ? vocabulary.find(piece.text, piece.hash) : -1;
+      piece.symbols[0] = whole;
+      piece.alive = 1;
+      if (whole >= 0) continue;
+      start(piece);
+      open[num_open++] = &piece;
+    }
+    merge_side_by_side({open.data(), num_open});
+  }
+}
+
+// Each step asks memory for what the next one reads.
+void Bpe::merge_side_by_side(std::span<ShortPiece*> pieces) const {
+  for (size_t num_open = pieces.size(); num_open > 0;) {
+    for (size_t i = 0; i < num_open;) {
+      if (choose(*pieces[i]))
+        ++i;
+      else
+        pieces[i] = pieces[--num_open];
+    }
+    for (size_t i = 0; i < num_open; ++i) merge(*pieces[i]);
+    for (size_t i = 0; i < num_open; ++i) rank_neighbours(*pieces[i]);
+  }
+}
+
+void Bpe::start(ShortPiece& piece) const {
+  const std::string_view text = piece.text;
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  for (size_t i = 0; i < text.size(); ++i) piece.symbols[i] = byte_ids_[byte(i)];
+  piece.symbols[kNowhere] = kMaxId + 1;
+  const size_t last = text.size() - 1;
+  for (size_t i = 0; i < last; ++i) {
+    const uint32_t rank = byte_ranks_[size_t{byte(i)} << 8 | byte(i + 1)];
+    piece.keys[i] = rank << kPlaceBits | static_cast<uint32_t>(i);
+  }
+  piece.num_keys = static_cast<int>((text.size() + 7) & ~size_t{7});
+  for (auto i = static_cast<int>(last); i < piece.num_keys; ++i) piece.keys[i] = kNoKey;
+  piece.alive = ~uint64_t{0} >> (63 - last);
+}
+
+// The pair of the lowest rank, of several the leftmost; false: none is a merge.
+bool Bpe::choose(ShortPiece& piece) const {
+  std::array<uint32_t, 8> lowest;
+  std::memcpy(lowest.data(), piece.keys.data(), sizeof lowest);
+  for (int start = 8; start < piece.num_keys; start += 8)
+    for (int i = 0; i < 8; ++i) lowest[i] = std::min(lowest[i], piece.keys[start + i]);
+  for (int half = 4; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) lowest[i] = std::min(lowest[i], lowest[i + half]);
+  piece.best_key = lowest[0];
+  if (piece.best_key >= kNoKey) return false;
+  __builtin_prefetch(&results_[piece.best_key >> kPlaceBits]);
+  return true;
+}
+
+void Bpe::merge(ShortPiece& piece) const {
+  const int place = static_cast<int>(piece.best_key) & (kNowhere - 1);
+  const uint64_t before = piece.alive & ((uint64_t{1} << place) - 1);
+  const uint64_t after =
+      piece.alive ^ before ^ uint64_t { 1 } << place;  // At least one bit: of what it merges with.
+  const int gone = std::countr_zero(after);
+  const uint64_t behind = after & (after - 1);
+  piece.alive ^= uint64_t{1} << gone;
+  piece.keys[gone] = kNoKey;
+  piece.symbols[place] = results_[piece.best_key >> kPlaceBits];
+  piece.merged = place;
+  piece.left = before != 0 ? std::bit_width(before) - 1 : kNowhere;
+  const int right = behind != 0 ? std::countr_zero(behind) : kNowhere;
+  piece.left_pair = ranks_.place_of(piece.symbols[piece.left], piece.symbols[place]);
+  piece.merged_pair = ranks_.place_of(piece.symbols[place], piece.symbols[right]);
+  ranks_.prefetch(piece.left_pair);
+  ranks_.prefetch(piece.merged_pair);
+}
+
+void Bpe::rank_neighbours(ShortPiece& piece) const {
+  const auto key = [&](PairRanks::Place pair, int place) {
+    return ranks_.rank_at(pair) << kPlaceBits | static_cast<uint32_t>(place);
+  };
+  piece.keys[piece.left] = key(piece.left_pair, piece.left);
+  piece.keys[piece.merged] = key(piece.merged_pair, piece.merged);
 }
 
 void Bpe::symbols_of(std::string_view piece, std::vector<int32_t>& symbols) const {
@@ -85,24 +170,6 @@ void Bpe::symbols_of(std::string_view piece, std::vector<int32_t>& symbols) cons
   if (is_unknown_pending) symbols.push_back(missing_.unknown_id);
 }
 
-// ranks[i]: of the merge of symbols[i] and symbols[i + 1].
-void Bpe::merge_short(int32_t* symbols, uint32_t* ranks, int count, std::vector<int32_t>& ids) const {
-  while (count > 1) {
-    int best = 0;
-    for (int i = 1; i + 1 < count; ++i) best = ranks[i] < ranks[best] ? i : best;
-    if (ranks[best] == kNoRank) break;
-    symbols[best] = results_[ranks[best]];
-    --count;
-    std::copy(symbols + best + 2, symbols + count + 1, symbols + best + 1);
-    std::copy(ranks + best + 1, ranks + count, ranks + best);
-    // Two misses of the cache at once cost no more than one.
-    if (best > 0) prefetch(symbols[best - 1], symbols[best]);
-    if (best + 1 < count) ranks[best] = rank_of(symbols[best], symbols[best + 1]);
-    if (best > 0) ranks[best - 1] = rank_of(symbols[best - 1], symbols[best]);
-  }
-  ids.insert(ids.end(), symbols, symbols + count);
-}
-
 // A linked list of symbols and a heap of (rank, position); an entry whose pair has changed since is
 // recognised by its rank.
 void Bpe::merge_long(Scratch& scratch, std::vector<int32_t>& ids) const {
@@ -119,12 +186,12 @@ void Bpe::merge_long(Scratch& scratch, std::vector<int32_t>& ids) const {
     scratch.previous[i] = i - 1;
     scratch.next[i] = i + 1;
     if (i + 1 == count) break;
-    if (const uint32_t rank = rank_of(symbols[i], symbols[i + 1]); rank != kNoRank)
+    if (const uint32_t rank = ranks_.rank_of(symbols[i], symbols[i + 1]); rank != kNoRank)
       heap.push_back(entry(rank, i));
   }
   std::make_heap(heap.begin(), heap.end(), std::greater<>());
   const auto push = [&](int32_t left, int32_t right) {
-    const uint32_t rank = rank_of(symbols[left], symbols[right]);
+    const uint32_t rank = ranks_.rank_of(symbols[left], symbols[right]);
     if (rank == kNoRank) return;
     heap.push_back(entry(rank, left));
     std::push_heap(heap.begin(), heap.end(), std::greater<>());
@@ -137,7 +204,7 @@ void Bpe::merge_long(Scratch& scratch, std::vector<int32_t>& ids) const {
     heap.pop_back();
     if (symbols[at] == kGone || scratch.next[at] == count) continue;
     const int32_t right = scratch.next[at];
-    if (rank_of(symbols[at], symbols[right]) != rank) continue;
+    if (ranks_.rank_of(symbols[at], symbols[right]) != rank) continue;
     symbols[at] = results_[rank];
     symbols[right] = kGone;
     scratch.next[at] = scratch.next[right];

@@ -5,9 +5,11 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "text/pair_ranks.h"
 #include "text/vocabulary.h"
 
 namespace poro {
@@ -27,9 +29,8 @@ class Bpe {
  public:
   enum class WholePieces { kMerge, kLookUp };  // Is a piece that is a token taken whole (ignore_merges)?
 
-  // Beyond these, ids and ranks do not fit the table.
-  static constexpr int32_t kMaxId = (1 << 22) - 2;
-  static constexpr size_t kMaxMerges = (1 << 20) - 2;
+  static constexpr int32_t kMaxId = PairRanks::kMaxId;
+  static constexpr size_t kMaxMerges = PairRanks::kNoRank;
 
   // `merges` in the order of their rank; a pair that comes twice has its last rank. At most kMaxMerges, of
   // ids up to kMaxId.
@@ -46,37 +47,44 @@ class Bpe {
   void encode(std::string_view piece, const Vocabulary& vocabulary, Scratch& scratch,
               std::vector<int32_t>& ids) const;
 
- private:
-  // A pair of ids and its rank in one word, so that the table of a large vocabulary stays within reach of the
-  // caches.
-  static constexpr int kIdBits = 22, kRankBits = 20;
-  static constexpr uint64_t kFreeSlot = ~uint64_t{0};
-  static constexpr uint32_t kNoRank = (1 << kRankBits) - 1;
+  // A piece short enough that a look at all its pairs beats a heap, on its way to ids. A symbol stays at the
+  // place of its first byte, and `alive` has a bit for every place that holds one; behind the last place is
+  // one that holds no symbol, for what lies before the first and after the last.
+  static constexpr size_t kShortPiece = 64;
+  struct ShortPiece {
+    std::string_view text;
+    uint64_t alive;
+    std::array<int32_t, kShortPiece + 1> symbols;
+    std::array<uint32_t, kShortPiece + 1>
+        keys;      // The rank of the merge with the next symbol, then the place.
+    int num_keys;  // A multiple of eight.
+    uint32_t best_key;
+    int left, merged;  // Places: of the last merge, and before it.
+    PairRanks::Place left_pair, merged_pair;
+    uint64_t hash;
 
-  static uint64_t pair_of(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(left) << kIdBits | static_cast<uint64_t>(right);
-  }
-  size_t slot_of(uint64_t pair) const { return pair * 0x9E3779B97F4A7C15 >> shift_; }
-  void prefetch(int32_t left, int32_t right) const {
-    __builtin_prefetch(&slots_[slot_of(pair_of(left, right))]);
-  }
-  // The rank of the merge of two tokens; kNoRank if they do not merge.
-  uint32_t rank_of(int32_t left, int32_t right) const {
-    const uint64_t pair = pair_of(left, right);
-    for (size_t slot = slot_of(pair);; slot = (slot + 1) & mask_) {
-      const uint64_t content = slots_[slot];
-      if (content >> kRankBits == pair) return static_cast<uint32_t>(content) & kNoRank;
-      if (content == kFreeSlot) return kNoRank;
+    // Behind the ids, at most as many as the text has bytes.
+    int32_t* copy_ids(int32_t* out) const {
+      for (uint64_t rest = alive; rest != 0; rest &= rest - 1) *out++ = symbols[__builtin_ctzll(rest)];
+      return out;
     }
-  }
+  };
+  // Can this piece go through encode_short?
+  bool is_short(std::string_view piece) const { return piece.size() <= kShortPiece && has_every_byte_; }
+  // Encodes pieces side by side: the tables are larger than the caches near the processor, which so waits for
+  // what all pieces need at once instead of for one after the other.
+  void encode_short(std::span<ShortPiece> pieces, const Vocabulary& vocabulary) const;
+
+ private:
+  void start(ShortPiece& piece) const;
+  bool choose(ShortPiece& piece) const;
+  void merge(ShortPiece& piece) const;
+  void rank_neighbours(ShortPiece& piece) const;
+  void merge_side_by_side(std::span<ShortPiece*> pieces) const;
   void symbols_of(std::string_view piece, std::vector<int32_t>& symbols) const;
-  void encode_short(std::string_view piece, std::vector<int32_t>& ids) const;
-  void merge_short(int32_t* symbols, uint32_t* ranks, int count, std::vector<int32_t>& ids) const;
   void merge_long(Scratch& scratch, std::vector<int32_t>& ids) const;
 
-  std::vector<uint64_t> slots_;
-  size_t mask_ = 0;
-  int shift_ = 0;
+  PairRanks ranks_;
   std::vector<int32_t> results_;       // By rank.
   std::vector<uint32_t> byte_ranks_;   // By two bytes: the rank of the merge of their tokens.
   std::array<int32_t, 256> byte_ids_;  // -1: no token for this byte.

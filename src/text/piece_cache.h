@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -19,44 +21,48 @@ class PieceCache {
   static constexpr size_t kMaxIds = 8;
 
   struct alignas(64) Entry {
-    uint64_t words[3];
+    std::array<uint64_t, 3> words;
     int32_t ids[kMaxIds];
     uint8_t num_bytes;  // 0: empty
     uint8_t num_ids;
   };
   // A piece as three words; with its length they determine it.
   struct Key {
-    uint64_t words[3];
+    std::array<uint64_t, 3> words;
     uint8_t num_bytes;
   };
 
   // Of a piece that is not empty; longer than kMaxBytes, the key stands for nothing. `readable`: how many
   // bytes may be read from the piece's start.
   static Key key_of(std::string_view piece, size_t readable) {
-    const char* at = piece.data();
-    const size_t size = piece.size();
-    Key key{{0, 0, 0}, static_cast<uint8_t>(size)};
-    if (size >= 8) {
-      std::memcpy(&key.words[0], at, 8);
-      std::memcpy(&key.words[1], at + size - 8, 8);
-      if (size > 16) std::memcpy(&key.words[2], at + 8, 8);
-    } else if (readable >= 8) {
-      std::memcpy(&key.words[0], at, 8);
-      key.words[0] &= (uint64_t{1} << (8 * size)) - 1;
+    Key key;
+    const size_t size = std::min(piece.size(), kMaxBytes);
+    if (readable >= kMaxBytes) [[likely]] {
+      static constexpr auto kMask = [] {
+        std::array<uint8_t, 2 * kMaxBytes> bytes{};
+        for (size_t i = 0; i < kMaxBytes; ++i) bytes[i] = 0xFF;
+        return bytes;
+      }();
+      std::array<uint64_t, 3> mask;
+      std::memcpy(key.words.data(), piece.data(), kMaxBytes);
+      std::memcpy(mask.data(), kMask.data() + kMaxBytes - size, kMaxBytes);
+      for (size_t i = 0; i < mask.size(); ++i) key.words[i] &= mask[i];
     } else {
-      std::memcpy(&key.words[0], at, size);
+      key.words = {};
+      std::memcpy(key.words.data(), piece.data(), size);
     }
+    key.num_bytes = static_cast<uint8_t>(size);
     return key;
   }
 
   Entry& entry(const Key& key) { return entries_[index_of(key)]; }
   void prefetch(const Key& key) { __builtin_prefetch(&entries_[index_of(key)]); }
   static bool holds(const Entry& entry, const Key& key) {
-    return entry.num_bytes == key.num_bytes && entry.words[0] == key.words[0] &&
-           entry.words[1] == key.words[1] && entry.words[2] == key.words[2];
+    return (static_cast<uint64_t>(entry.num_bytes ^ key.num_bytes) | (entry.words[0] ^ key.words[0]) |
+            (entry.words[1] ^ key.words[1]) | (entry.words[2] ^ key.words[2])) == 0;
   }
   static void put(Entry& entry, const Key& key, const int32_t* ids, size_t num_ids) {
-    std::memcpy(entry.words, key.words, sizeof key.words);
+    entry.words = key.words;
     std::memcpy(entry.ids, ids, num_ids * sizeof *ids);
     entry.num_bytes = key.num_bytes;
     entry.num_ids = static_cast<uint8_t>(num_ids);
@@ -73,15 +79,23 @@ class PieceCache {
 
   static constexpr size_t kNumEntries = 1 << 17;  // 8 MiB
 
-  // Zeroed memory of the system's, so that only what is used is ever touched.
+  // Memory of the system's, zeroed, so that only what is used is ever touched; in huge pages where there are
+  // any, for it is read at random.
   struct Free {
-    void operator()(Entry* entries) const { ::munmap(entries, kNumEntries * sizeof(Entry)); }
+    void* mapping;
+    void operator()(Entry*) const { ::munmap(mapping, kMappedBytes); }
   };
+  static constexpr size_t kHugePage = size_t{2} << 20, kMappedBytes = kNumEntries * sizeof(Entry) + kHugePage;
+
   static std::unique_ptr<Entry[], Free> allocate() {
-    void* memory = ::mmap(nullptr, kNumEntries * sizeof(Entry), PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    CHECK(memory != MAP_FAILED, "no memory for a table of {} pieces", kNumEntries);
-    return std::unique_ptr<Entry[], Free>(static_cast<Entry*>(memory));
+    void* const mapping =
+        ::mmap(nullptr, kMappedBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(mapping != MAP_FAILED, "no memory for a table of {} pieces", kNumEntries);
+    void* entries = mapping;
+    size_t space = kMappedBytes;
+    std::align(kHugePage, kMappedBytes - kHugePage, entries, space);
+    ::madvise(entries, kNumEntries * sizeof(Entry), MADV_HUGEPAGE);  // Advice: it may fail.
+    return {static_cast<Entry*>(entries), Free{mapping}};
   }
 
   std::unique_ptr<Entry[], Free> entries_ = allocate();

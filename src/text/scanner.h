@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 #include "text/unicode.h"
@@ -57,12 +58,36 @@ class Scanner {
     return at;
   }
 
+  const char* skip_letters(const char* at) const {
+    while (true) {
+      at = skip_ascii_letters(at);
+      if (at == end_) return at;
+      const Character c = read(at);
+      if (c.char_class != CharClass::kLetter) return at;
+      at = c.end;
+    }
+  }
+
+  // Eight bytes at a time: a branch that depends on where a word ends is foreseen about never.
+  const char* skip_ascii_letters(const char* at) const {
+    constexpr uint64_t kEach = 0x0101010101010101;
+    for (; end_ - at >= 8; at += 8) {
+      uint64_t bytes = 0;
+      std::memcpy(&bytes, at, 8);
+      const uint64_t lower = (bytes | 0x20 * kEach) & 0x7F * kEach;
+      const uint64_t from_a = lower + (0x80 - 'a') * kEach, above_z = lower + (0x7F - 'z') * kEach;
+      const uint64_t others = ~(from_a & ~above_z & ~bytes) & 0x80 * kEach;
+      if (others != 0) return at + (__builtin_ctzll(others) >> 3);
+    }
+    return at;
+  }
+
   const char* end_of_piece(const char* start) const {
     const Character first = read(start);
     if (*start == '\'') {
       if (const char* end = end_of_contraction(start + 1)) return end;
     }
-    if (first.char_class == CharClass::kLetter) return skip(first.end, CharClass::kLetter);
+    if (first.char_class == CharClass::kLetter) return skip_letters(first.end);
     if constexpr (pattern == KnownPattern::kGpt2) {
       return end_in_gpt2(start, first);
     } else {
@@ -75,7 +100,7 @@ class Scanner {
     const bool has_second = first.end != end_;
     const Character second = has_second ? read(first.end) : Character{CharClass::kNewline, end_};
     if (first.char_class != CharClass::kNewline && has_second && second.char_class == CharClass::kLetter)
-      return skip(second.end, CharClass::kLetter);
+      return skip_letters(second.end);
     if (first.char_class == CharClass::kOther) return skip_newlines(skip(first.end, CharClass::kOther));
     if (*start == ' ' && has_second && second.char_class == CharClass::kOther)
       return skip_newlines(skip(second.end, CharClass::kOther));

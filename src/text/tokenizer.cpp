@@ -1,13 +1,12 @@
 #include "text/tokenizer.h"
 
-#include <array>
 #include <atomic>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "text/byte_level.h"
-#include "text/piece_cache.h"
+#include "text/piece_encoder.h"
 #include "text/tokenizer_parts.h"
 #include "text/unicode.h"
 
@@ -24,17 +23,16 @@ uint64_t next_serial() {
 // What one thread keeps between calls of encode.
 struct Scratch {
   uint64_t owner = 0;  // The tokenizer that the cached pieces are of.
-  PieceCache cache;
-  Bpe::Scratch bpe;
+  PieceEncoder encoder;
   Pieces pieces;
   std::vector<AddedTokenFinder::Part> parts, normalized_parts;
-  std::vector<int32_t> ids, piece_ids;
+  std::vector<int32_t> ids;
 };
 
 Scratch& scratch_for(uint64_t serial) {
   thread_local Scratch scratch;
   if (scratch.owner != serial) {
-    scratch.cache.clear();
+    scratch.encoder.clear();
     scratch.owner = serial;
   }
   scratch.ids.clear();
@@ -48,9 +46,6 @@ struct Tokenizer::State {
 
   void add_tokens(const TokenizerParts& parts);
   void encode_text(std::string_view text, Scratch& scratch) const;
-  void encode_piece(std::string_view piece, const PieceCache::Key& key, Scratch& scratch) const;
-  template <class NextPiece>
-  void encode_pieces(NextPiece&& next_piece, Scratch& scratch) const;
   template <KnownPattern pattern>
   void scan_and_encode(std::string_view text, Scratch& scratch) const;
 
@@ -126,51 +121,17 @@ void Tokenizer::State::add_tokens(const TokenizerParts& parts) {
   }
 }
 
-void Tokenizer::State::encode_piece(std::string_view piece, const PieceCache::Key& key,
-                                    Scratch& scratch) const {
-  std::vector<int32_t>& ids = scratch.ids;
-  if (piece.size() > PieceCache::kMaxBytes) return bpe.encode(piece, vocabulary, scratch.bpe, ids);
-  PieceCache::Entry& entry = scratch.cache.entry(key);
-  if (PieceCache::holds(entry, key)) {
-    ids.insert(ids.end(), entry.ids, entry.ids + entry.num_ids);
-    return;
-  }
-  const size_t before = ids.size();
-  bpe.encode(piece, vocabulary, scratch.bpe, ids);
-  const size_t num_ids = ids.size() - before;
-  if (num_ids <= PieceCache::kMaxIds) PieceCache::put(entry, key, ids.data() + before, num_ids);
-}
-
-// Looks some pieces ahead, so that their entries of the table are on the way from memory while others are
-// worked on.
-template <class NextPiece>
-void Tokenizer::State::encode_pieces(NextPiece&& next_piece, Scratch& scratch) const {
-  constexpr size_t kAhead = 16;
-  struct Ahead {
-    std::string_view piece;
-    PieceCache::Key key;
-  };
-  std::array<Ahead, kAhead> ahead;
-  size_t count = 0;
-  do {
-    for (count = 0; count < kAhead && next_piece(ahead[count].piece, ahead[count].key); ++count)
-      scratch.cache.prefetch(ahead[count].key);
-    for (size_t i = 0; i < count; ++i) encode_piece(ahead[i].piece, ahead[i].key, scratch);
-  } while (count == kAhead);
-}
-
 template <KnownPattern pattern>
 void Tokenizer::State::scan_and_encode(std::string_view text, Scratch& scratch) const {
   Scanner<pattern> scanner(text);
   const char* const end = text.data() + text.size();
-  encode_pieces(
-      [&](std::string_view& piece, PieceCache::Key& key) {
-        if (scanner.is_done()) return false;
-        piece = scanner.next();
-        key = PieceCache::key_of(piece, static_cast<size_t>(end - piece.data()));
-        return true;
-      },
-      scratch);
+  const auto next = [&](std::string_view& piece, size_t& readable) {
+    if (scanner.is_done()) return false;
+    piece = scanner.next();
+    readable = static_cast<size_t>(end - piece.data());
+    return true;
+  };
+  scratch.encoder.encode(next, bpe, vocabulary, scratch.ids);
 }
 
 void Tokenizer::State::encode_text(std::string_view text, Scratch& scratch) const {
@@ -185,15 +146,14 @@ void Tokenizer::State::encode_text(std::string_view text, Scratch& scratch) cons
     }
   }
   pre_tokenizer.split(text, scratch.pieces);
-  size_t next = 0;
-  encode_pieces(
-      [&](std::string_view& piece, PieceCache::Key& key) {
-        if (next == scratch.pieces.texts.size()) return false;
-        piece = scratch.pieces.texts[next++];
-        key = PieceCache::key_of(piece, piece.size());
-        return true;
-      },
-      scratch);
+  auto place = scratch.pieces.texts.begin();
+  const auto next = [&](std::string_view& piece, size_t& readable) {
+    if (place == scratch.pieces.texts.end()) return false;
+    piece = *place++;
+    readable = piece.size();
+    return true;
+  };
+  scratch.encoder.encode(next, bpe, vocabulary, scratch.ids);
 }
 
 Tokenizer::Tokenizer(TokenizerParts parts) : state_(std::make_unique<State>(std::move(parts))) {}

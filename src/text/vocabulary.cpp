@@ -33,8 +33,4 @@ bool Vocabulary::add(std::string_view token, int32_t id) {
   return true;
 }
 
-int32_t Vocabulary::find(std::string_view token) const {
-  return slots_.empty() ? -1 : slots_[slot_of(token, hash_bytes(token))].id;
-}
-
 }  // namespace poro

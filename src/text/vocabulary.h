@@ -34,7 +34,14 @@ class Vocabulary {
   // Adds a token; false, changing nothing, if the bytes or the id are taken. 0 <= id.
   bool add(std::string_view bytes, int32_t id);
   // The id of a token, or -1.
-  int32_t find(std::string_view bytes) const;
+  int32_t find(std::string_view bytes) const { return find(bytes, hash_bytes(bytes)); }
+  // The same with the bytes' hash, which `prefetch` may have been given a while before.
+  int32_t find(std::string_view bytes, uint64_t hash) const {
+    return slots_.empty() ? -1 : slots_[slot_of(bytes, hash)].id;
+  }
+  void prefetch(uint64_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+  }
   // Empty for an id without a token.
   std::string_view bytes(int32_t id) const {
     if (!has(id)) return {};
