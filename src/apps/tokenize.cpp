@@ -1,13 +1,13 @@
-// `poro tokenize`: text to token ids and back, and new tokenizers. Lines are worked on in blocks, by all
-// threads, and come out in the order they went in.
+// `poro tokenize`: text to token ids and back, and new tokenizers.
 #include <simdjson.h>
+#include <unistd.h>
 
 #include <atomic>
-#include <iostream>
-#include <iterator>
+#include <charconv>
 
 #include "apps/commands.h"
 #include "apps/jsonl.h"
+#include "apps/line_blocks.h"
 #include "apps/model_options.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -40,11 +40,10 @@ Tokenizer load_tokenizer(const std::string& model) {
 // Replaces what is not UTF-8, and says so once.
 class Utf8Input {
  public:
-  void repair(std::string& text) {
-    if (is_valid_utf8(text)) return;
-    text = replace_invalid_utf8(text);
+  std::string repaired(std::string_view text) {
     if (!has_warned_.exchange(true))
       warn("the input is not valid UTF-8 throughout; what is not became U+FFFD");
+    return replace_invalid_utf8(text);
   }
 
  private:
@@ -69,53 +68,64 @@ void replace_lone_surrogates(std::string& json) {
 }
 
 void append_ids(std::string& out, std::span<const int32_t> ids) {
-  out += '[';
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const fmt::format_int digits(ids[i]);
-    if (i > 0) out += ',';
-    out.append(digits.data(), digits.size());
+  constexpr size_t kMaxDigits = 11;  // And a comma.
+  const size_t before = out.size();
+  out.resize(before + 2 + ids.size() * kMaxDigits);
+  char* end = out.data() + before;
+  *end++ = '[';
+  for (const int32_t id : ids) {
+    end = std::to_chars(end, end + kMaxDigits, id).ptr;
+    *end++ = ',';
   }
-  out += ']';
+  if (!ids.empty()) --end;
+  *end++ = ']';
+  out.resize(static_cast<size_t>(end - out.data()));
 }
 
-// One line of input and of output.
-class LineTask {
+// One thread's answers to lines.
+class LineTokenizer {
  public:
-  LineTask(const Tokenizer& tokenizer, const TokenizeOptions& options, Utf8Input& input)
+  LineTokenizer(const Tokenizer& tokenizer, const TokenizeOptions& options, Utf8Input& input)
       : tokenizer_(tokenizer), options_(options), input_(input) {}
 
   // Throws Error for a line that is not as it should be.
-  std::string answer(std::string& line) {
-    input_.repair(line);
+  void answer(std::string_view line, std::string& out) {
     const simdjson::dom::element document = parse(line);
-    return options_.decodes ? decode(document) : encode(document);
+    if (options_.decodes)
+      decode(document, out);
+    else
+      encode(document, out);
   }
 
  private:
-  simdjson::dom::element parse(std::string& line) {
+  simdjson::dom::element parse(std::string_view line) {
+    static_assert(kLinePadding >= simdjson::SIMDJSON_PADDING);
     simdjson::dom::element document;
-    simdjson::error_code error = parser_.parse(line).get(document);
-    if (error == simdjson::STRING_ERROR) {
-      replace_lone_surrogates(line);
-      error = parser_.parse(line).get(document);
+    constexpr bool kCopies = false;
+    simdjson::error_code error = parser_.parse(line.data(), line.size(), kCopies).get(document);
+    if (error == simdjson::UTF8_ERROR || error == simdjson::STRING_ERROR) {
+      std::string repaired(line);
+      if (!is_valid_utf8(line)) repaired = input_.repaired(line);
+      replace_lone_surrogates(repaired);
+      error = parser_.parse(repaired).get(document);
     }
     if (error) fail("the line is no JSON: {}", simdjson::error_message(error));
     if (!document.is_object()) fail("the line is not an object in {{}}");
     return document;
   }
 
-  std::string encode(const simdjson::dom::element& document) {
+  void encode(const simdjson::dom::element& document, std::string& out) {
     std::string_view text;
     if (document["text"].get(text)) fail("the line has no string \"text\"");
     std::vector<int32_t> ids =
         tokenizer_.encode(text, options_.is_plain ? SpecialTokens::kPlain : SpecialTokens::kRecognise);
     if (options_.adds_bos) ids.insert(ids.begin(), *tokenizer_.bos_id());
-    std::string out = "{\"ids\":";
+    out += "{\"ids\":";
     append_ids(out, ids);
-    return out += '}';
+    out += '}';
   }
 
-  std::string decode(const simdjson::dom::element& document) {
+  void decode(const simdjson::dom::element& document, std::string& out) {
     simdjson::dom::array list;
     if (document["ids"].get(list)) fail("the line has no list \"ids\"");
     std::vector<int32_t> ids;
@@ -126,7 +136,7 @@ class LineTask {
       ids.push_back(static_cast<int32_t>(id));
     }
     const Json text = tokenizer_.decode(ids, options_.skips_special ? SkipSpecial::kYes : SkipSpecial::kNo);
-    return "{\"text\":" + text.dump() + "}";
+    out += "{\"text\":" + text.dump() + "}";
   }
 
   const Tokenizer& tokenizer_;
@@ -135,70 +145,18 @@ class LineTask {
   simdjson::dom::parser parser_;
 };
 
-struct Line {
-  std::string text, place, failure;
-};
-
-// The next lines, some megabytes at most.
-std::vector<Line> read_block(JsonlReader& reader, bool& is_done) {
-  constexpr size_t kBlockBytes = size_t{8} << 20;
-  std::vector<Line> lines;
-  for (size_t bytes = 0; bytes < kBlockBytes;) {
-    Line line;
-    try {
-      std::optional<std::string> text = reader.next();
-      is_done = !text;
-      if (is_done) break;
-      line.text = std::move(*text);
-    } catch (const Error& error) {
-      line.failure = error.what();
-    }
-    line.place = reader.place();
-    bytes += line.text.size() + 64;
-    lines.push_back(std::move(line));
-  }
-  return lines;
-}
-
 void tokenize_lines(const Tokenizer& tokenizer, const TokenizeOptions& options) {
   Utf8Input input;
   ThreadPool pool(options.model.threads);
-  JsonlReader reader(std::cin, "standard input");
-  std::string first_failure;
-  int64_t failures = 0;
-  for (bool is_done = false; !is_done;) {
-    std::vector<Line> lines = read_block(reader, is_done);
-    std::atomic<size_t> next{0};
-    pool.run([&](int) {
-      LineTask task(tokenizer, options, input);
-      for (size_t i; (i = next++) < lines.size();) {
-        if (!lines[i].failure.empty()) continue;
-        try {
-          lines[i].text = task.answer(lines[i].text);
-        } catch (const std::exception& error) {
-          lines[i].failure = error.what();
-        }
-      }
-    });
-    for (Line& line : lines) {
-      if (!line.failure.empty()) {
-        const std::string sentence = line.place + ": " + line.failure;
-        if (failures++ == 0) first_failure = sentence;
-        line.text = Json{{"error", sentence}}.dump(-1, ' ', false, Json::error_handler_t::replace);
-      }
-      line.text += '\n';
-      if (std::fwrite(line.text.data(), 1, line.text.size(), stdout) != line.text.size())
-        throw std::runtime_error("cannot write to standard output");
-    }
-  }
-  if (failures == 1) throw Error(first_failure);
-  if (failures > 1)
-    fail("{} (and {} more line{} failed)", first_failure, failures - 1, failures == 2 ? "" : "s");
+  answer_line_blocks(STDIN_FILENO, pool, [&] {
+    auto lines = std::make_shared<LineTokenizer>(tokenizer, options, input);
+    return [lines](std::string_view line, std::string& out) { lines->answer(line, out); };
+  });
 }
 
 void tokenize_text(const Tokenizer& tokenizer, const TokenizeOptions& options) {
-  std::string text{std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
-  Utf8Input().repair(text);
+  std::string text = read_to_end(STDIN_FILENO);
+  if (!is_valid_utf8(text)) text = Utf8Input().repaired(text);
   std::vector<int32_t> ids =
       tokenizer.encode(text, options.is_plain ? SpecialTokens::kPlain : SpecialTokens::kRecognise);
   if (options.adds_bos) ids.insert(ids.begin(), *tokenizer.bos_id());
