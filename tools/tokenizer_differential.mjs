@@ -1,15 +1,16 @@
-// Holds `poro tokenize` against the Rust tokenizers library: every code point in several contexts, and random texts. Prints the
-// first differences; exit code 1 if there is one.
+// Holds `poro tokenize` against the Rust tokenizers library: every code point in several contexts, random texts, bytes that are
+// not UTF-8, long runs, and the lines and documents of files. Prints the first differences; exit code 1 if there is one.
 //
 //   mkdir -p /tmp/oracle && cd /tmp/oracle && npm install --ignore-scripts tokenizers@0.23.2
 //   node <repository>/tools/tokenizer_differential.mjs --poro <repository>/build/release/poro --tokenizer tokenizer.json \
-//        [--texts 100000] [--seed 1] [--no-code-points]
+//        [--texts 100000] [--seed 1] [--no-code-points] [FILE...]
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { parseArgs } from 'node:util';
 
 const { Tokenizer } = createRequire(process.cwd() + '/')('tokenizers');
-const { values: options } = parseArgs({ options: {
+const { values: options, positionals: files } = parseArgs({ allowPositionals: true, options: {
   poro: { type: 'string' }, tokenizer: { type: 'string' }, texts: { type: 'string', default: '100000' },
   seed: { type: 'string', default: '1' }, 'no-code-points': { type: 'boolean', default: false } } });
 const reference = Tokenizer.fromFile(options.tokenizer);
@@ -26,24 +27,47 @@ function random(limit) {
 const pick = (list) => list[random(list.length)];
 
 function poroLines(flags, lines) {
-  const run = spawnSync(options.poro, ['tokenize', '--model', options.tokenizer, ...flags],
-    { input: lines.map((line) => JSON.stringify(line)).join('\n') + '\n', maxBuffer: 1 << 30 });
+  const run = spawnSync(options.poro, ['tokenize', '--model', options.tokenizer, ...flags], { input: Buffer.concat(lines), maxBuffer: 1 << 30 });
   if (run.status !== 0) throw new Error(run.stderr.toString());
   return run.stdout.toString().trimEnd().split('\n').map((line) => JSON.parse(line));
 }
 
+// A line of JSON around bytes that need not be UTF-8, so that poro is given what the text was before it was decoded here.
+function textLine(text) {
+  if (typeof text === 'string') return Buffer.from(JSON.stringify({ text }) + '\n');
+  const escaped = [];
+  for (const byte of text) {
+    if (byte < 0x20 || byte === 0x22 || byte === 0x5c) escaped.push(...Buffer.from('\\u' + byte.toString(16).padStart(4, '0')));
+    else escaped.push(byte);
+  }
+  return Buffer.concat([Buffer.from('{"text":"'), Buffer.from(escaped), Buffer.from('"}\n')]);
+}
+
+const shown = (value) => { const text = JSON.stringify(value) ?? ''; return text.length > 400 ? text.slice(0, 400) + '...' : text; };
+
 let checked = 0, different = 0;
+// Texts are strings, or Buffers of anything.
 async function compare(texts) {
-  const ours = poroLines(['--jsonl'], texts.map((text) => ({ text })));
-  const theirs = (await reference.encodeBatch(texts, { addSpecialTokens: false })).map((encoding) => encoding.getIds());
-  const decoded = poroLines(['--decode'], theirs.map((ids) => ({ ids })));
+  const strings = texts.map((text) => text.toString());  // Of a Buffer: with U+FFFD for what is not UTF-8.
+  const ours = poroLines(['--jsonl'], texts.map(textLine));
+  const theirs = (await reference.encodeBatch(strings, { addSpecialTokens: false })).map((encoding) => encoding.getIds());
+  const decoded = poroLines(['--decode'], theirs.map((ids) => Buffer.from(JSON.stringify({ ids }) + '\n')));
   const referenceDecoded = await reference.decodeBatch(theirs, false);
-  texts.forEach((text, i) => {
+  strings.forEach((text, i) => {
     ++checked;
-    if (JSON.stringify(ours[i].ids) === JSON.stringify(theirs[i]) && decoded[i].text === referenceDecoded[i]) return;
+    const isSame = ours[i].ids.length === theirs[i].length && ours[i].ids.every((id, k) => id === theirs[i][k]);
+    if (isSame && decoded[i].text === referenceDecoded[i]) return;
     if (++different > 20) return;
-    console.log(JSON.stringify({ text, ours: ours[i].ids, theirs: theirs[i], decoded: decoded[i].text, referenceDecoded: referenceDecoded[i] }));
+    const first = ours[i].ids.findIndex((id, k) => id !== theirs[i][k]);
+    console.log(`text ${shown(text)} from id ${first}: ours ${shown(ours[i].ids.slice(Math.max(first, 0)))} theirs ${shown(theirs[i].slice(Math.max(first, 0)))}`);
+    if (decoded[i].text !== referenceDecoded[i]) console.log(`  decoded: ours ${shown(decoded[i].text)} theirs ${shown(referenceDecoded[i])}`);
   });
+}
+
+async function compareAll(name, texts, batch = kBatch) {
+  const before = [checked, different];
+  for (let i = 0; i < texts.length; i += batch) await compare(texts.slice(i, i + batch));
+  console.log(`${name}: ${checked - before[0]} texts, ${different - before[1]} different`);
 }
 
 function codePoint() {
@@ -72,18 +96,35 @@ function randomText() {
   return text;
 }
 
-async function inBatches(count, make) {
-  for (let done = 0; done < count; done += kBatch) await compare(Array.from({ length: Math.min(kBatch, count - done) }, (_, i) => make(done + i)));
+// Words with bytes changed, lost or added: every way to be invalid, among what is valid.
+function randomBytes() {
+  const bytes = [...Buffer.from(randomText())];
+  for (let changes = 1 + random(6); changes > 0; --changes) {
+    const at = random(bytes.length + 1);
+    bytes.splice(at, random(3), ...pick([[random(256)], [0x80 + random(0x80)], [0xe2, 0x82], [0xf0, 0x9f, 0x99], [0xed, 0xa0, 0x80], [0xc0, 0xaf], [0xff], [0xf4, 0x90, 0x80, 0x80]]));
+  }
+  return Buffer.from(bytes);
 }
 
+const times = (count, make) => Array.from({ length: count }, (_, i) => make(i));
+
 if (!options['no-code-points']) {
-  const scalars = 0x110000 - 0x800;
-  await inBatches(scalars, (i) => {
+  await compareAll('every code point', times(0x110000 - 0x800, (i) => {
     const c = String.fromCodePoint(i < 0xD800 ? i : i + 0x800);
     return `a${c}b 1${c}2 ${c} ${c}${c}'${c}t\n${c}\n  ${c}A${c}\u0301`;
-  });
-  console.log(`every code point: ${checked} texts, ${different} different`);
+  }));
 }
-await inBatches(Number(options.texts), randomText);
+await compareAll('random texts', times(Number(options.texts), randomText));
+await compareAll('bytes that are not UTF-8', times(Number(options.texts) / 10, randomBytes));
+const units = ['a', 'A', 'e', 'z', 'ab', 'the', '0', '1', '12', ' ', '  \n', '\n', '\r\n', '\t', '=', '-', '.', '<', "'", "'s", '_', '\u00e4', '\u00e4\u00f6', '\u0301', '\u4f60', '\u3042', '\ud83d\ude42', '\u00a0', '\u200b', 'aB', 'a ', ' a', 'lentokonesuihkuturbiini'];
+await compareAll('a megabyte of one thing', units.map((unit) => unit.repeat(Math.ceil(2 ** 20 / Buffer.byteLength(unit)))), 1);
+await compareAll('long random pieces', times(200, () => times(2000, () => pick('aeinst\u00e4\u00f6')).join('')));
+for (const file of files) {
+  const text = readFileSync(file, 'utf8');
+  const lines = text.split(/(?<=\n)/), documents = [];
+  for (let i = 0; i < lines.length; i += 200) documents.push(lines.slice(i, i + 200).join(''));
+  await compareAll(`lines of ${file}`, lines);
+  await compareAll(`200 lines at once of ${file}`, documents, 200);
+}
 console.log(`${checked} texts, ${different} different`);
 process.exit(different ? 1 : 0);

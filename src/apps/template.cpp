@@ -12,7 +12,8 @@
 namespace poro {
 namespace {
 
-// The model's template is read when the first line asks for it: a line may bring its own.
+// The model's template and token variables are read when the first line asks for them: a line may bring its
+// own template.
 class TemplateCommand {
  public:
   explicit TemplateCommand(std::filesystem::path folder)
@@ -24,8 +25,7 @@ class TemplateCommand {
     const TemplateInput input =
         read_template_input(fields, source ? Messages::kOptional : Messages::kRequired);
     const Rendered rendered =
-        source ? ChatTemplate(*source, ChatTemplate::token_variables(folder_)).render(input)
-               : model_template().render(input);
+        source ? ChatTemplate(*source, token_variables()).render(input) : model_template().render(input);
     return {{"text", rendered.text}, {"ids", tokenizer_.encode(rendered.text)}};
   }
 
@@ -35,9 +35,15 @@ class TemplateCommand {
     return *template_;
   }
 
+  const Json& token_variables() {
+    if (!token_variables_) token_variables_ = ChatTemplate::token_variables(folder_);
+    return *token_variables_;
+  }
+
   std::filesystem::path folder_;
   Tokenizer tokenizer_;
   std::optional<ChatTemplate> template_;
+  std::optional<Json> token_variables_;
 };
 
 }  // namespace

@@ -196,8 +196,7 @@ Value multiply(Runtime& runtime, const Value& left, const Value& right) {
 Value arithmetic(Runtime& runtime, BinaryOperator op, const Value& left, const Value& right) {
   if (left.is_integral() && right.is_integral()) return integers(op, left.integer(), right.integer());
   if (left.is_numeric() && right.is_numeric()) return floats(op, left.number(), right.number());
-  if (op == BinaryOperator::kModulo && left.is_string() && !right.is_undefined())
-    return format_percent(runtime, left, right);
+  if (op == BinaryOperator::kModulo && left.is_string()) return format_percent(runtime, left, right);
   refuse(op, left, right);
 }
 

@@ -151,6 +151,16 @@ std::string general(double value, int precision, bool keeps_zeros) {
   return keeps_zeros ? fmt::format("{:#.{}g}", value, precision) : fmt::format("{:.{}g}", value, precision);
 }
 
+// The 'e' form, its trailing zeros dropped unless kept.
+std::string exponential(double value, int precision, bool keeps_zeros) {
+  std::string text = fmt::format("{:.{}e}", value, precision);
+  const size_t exponent = text.find('e');
+  const size_t last = text.find_last_not_of('0', exponent - 1);
+  if (!keeps_zeros && precision > 0)
+    text.erase(text[last] == '.' ? last : last + 1, exponent - (text[last] == '.' ? last : last + 1));
+  return text;
+}
+
 std::string format_float(double value, const Spec& spec) {
   if (spec.precision > kMaxPrecision) fail("a precision of {} digits is too large", spec.precision);
   const bool is_upper = spec.type == 'E' || spec.type == 'F' || spec.type == 'G';
@@ -165,7 +175,7 @@ std::string format_float(double value, const Spec& spec) {
     // Without a type at least one digit follows the point.
     if (spec.precision >= 0 && body.find_first_of(".e") == std::string::npos) {
       if (static_cast<int>(body.size()) >= std::max(1, spec.precision))
-        body = fmt::format("{:.{}e}", magnitude, std::max(1, spec.precision) - 1);
+        body = exponential(magnitude, std::max(1, spec.precision) - 1, spec.is_alternate);
       else
         body += ".0";
     }
@@ -190,6 +200,22 @@ std::string format_string(std::string_view text, const Spec& spec) {
   return padded("", text, spec, '<');
 }
 
+// Python's ascii(): repr without characters beyond ASCII.
+std::string ascii(Runtime& runtime, const Value& value) {
+  const std::string text = repr(runtime, value);
+  std::string out;
+  for (size_t at = 0; at < text.size();) {
+    const char32_t point = next_character(text, at);
+    if (point < 0x80)
+      out += static_cast<char>(point);
+    else
+      out += point < 0x100     ? fmt::format("\\x{:02x}", static_cast<uint32_t>(point))
+             : point < 0x10000 ? fmt::format("\\u{:04x}", static_cast<uint32_t>(point))
+                               : fmt::format("\\U{:08x}", static_cast<uint32_t>(point));
+  }
+  return out;
+}
+
 // ---- "%s" % value
 
 class PercentFormatter {
@@ -210,10 +236,10 @@ class PercentFormatter {
       text_.remove_prefix(mark);
       if (!text_.empty()) conversion();
     }
-    if (next_ < values_.size() && !has_names_ && !arguments_.is(Kind::kDict))
-      fail("not all values were used by the format");
-    if (next_ < values_.size() && !has_names_ && arguments_.is(Kind::kTuple))
-      fail("not all values were used by the format");
+    // A single value may be left over where it could be looked into by name.
+    const bool may_be_left = has_names_ || arguments_.is(Kind::kDict) || arguments_.is(Kind::kList) ||
+                             arguments_.is_undefined() || arguments_.is(Kind::kObject);
+    if (next_ < values_.size() && !may_be_left) fail("not all values were used by the format");
     return std::move(out_);
   }
 
@@ -328,7 +354,8 @@ class PercentFormatter {
   }
 
   std::string text(const Value& value, char type, const Spec& spec) {
-    const Value shown = type != 's'           ? Value::string(runtime_.copy(repr(runtime_, value)))
+    const Value shown = type == 'r'           ? runtime_.string(repr(runtime_, value))
+                        : type == 'a'         ? runtime_.string(ascii(runtime_, value))
                         : format_.is_markup() ? escape(runtime_, value)
                                               : Value::string(str(runtime_, value));
     std::string_view part = format_.is_markup() ? escape(runtime_, shown).text() : shown.text();
@@ -374,7 +401,7 @@ class BraceFormatter {
   BraceFormatter(Runtime& runtime, const Arguments& arguments) : runtime_(runtime), arguments_(arguments) {}
 
   std::string run(std::string_view text, int depth = 0) {
-    if (depth > 1) fail("a format nests fields more than 2 deep");
+    if (depth > 2) fail("a format nests fields more than 2 deep");
     std::string out;
     for (size_t at = 0; at < text.size();) {
       const char c = text[at];
@@ -418,8 +445,10 @@ class BraceFormatter {
     if (rest.starts_with('!')) {
       if (rest.size() < 2 || (rest.size() > 2 && rest[2] != ':'))
         fail("a format has a ! without a conversion");
-      if (rest[1] == 'r' || rest[1] == 'a')
+      if (rest[1] == 'r')
         value = runtime_.string(repr(runtime_, value));
+      else if (rest[1] == 'a')
+        value = runtime_.string(ascii(runtime_, value));
       else if (rest[1] == 's')
         value = Value::string(str(runtime_, value));
       else
@@ -501,7 +530,6 @@ std::string format_spec(Runtime& runtime, const Value& value, std::string_view t
   };
   if (value.is_string() && is_one_of("s")) return format_string(value.text(), spec);
   if (value.is_integral() && is_one_of("bcdoxXn")) {
-    if (value.is(Kind::kBool) && spec.type == 0) return format_string(str(runtime, value), spec);
     return format_integer(value.integer(), spec);
   }
   if (value.is_numeric() && is_one_of("eEfFgGn%")) return format_float(value.number(), spec);

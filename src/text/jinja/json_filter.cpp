@@ -95,10 +95,7 @@ class JsonWriter {
           break;
       }
       if (point < 0x20 || (style_.is_ascii && point >= 0x7f && point < 0x10000)) {
-        if (point == 0x7f)
-          out_ += '\x7f';  // Python leaves it as it is.
-        else
-          out_ += fmt::format("\\u{:04x}", static_cast<uint32_t>(point));
+        out_ += fmt::format("\\u{:04x}", static_cast<uint32_t>(point));
       } else if (style_.is_ascii && point >= 0x10000) {
         const uint32_t rest = static_cast<uint32_t>(point) - 0x10000;
         out_ += fmt::format("\\u{:04x}\\u{:04x}", 0xd800 + (rest >> 10), 0xdc00 + (rest & 0x3ff));

@@ -31,9 +31,8 @@ Value int_filter(Runtime&, Value self, const Arguments& arguments) {
   const int64_t radix = integer_argument("int", base, 10);
   if (self.is_integral()) return Value::integer(self.integer());
   if (defined(self).is_string()) {
-    if (radix != 0 && (radix < 2 || radix > 36))
-      return otherwise.is_missing() ? Value::integer(0) : otherwise;
-    if (const auto parsed = parse_integer(self.text(), static_cast<int>(radix)))
+    const bool is_base = radix == 0 || (radix >= 2 && radix <= 36);
+    if (const auto parsed = is_base ? parse_integer(self.text(), static_cast<int>(radix)) : std::nullopt)
       return Value::integer(*parsed);
   }
   std::optional<double> number;
@@ -85,9 +84,10 @@ Value round_filter(Runtime& runtime, Value self, const Arguments& arguments) {
   }
   const Value scale = arithmetic(runtime, BinaryOperator::kPower, Value::integer(10), Value::integer(digits));
   const Value scaled = multiply(runtime, self, scale);
-  const Value whole = scaled.is_integral() ? scaled
-                                           : truncated(method == "ceil" ? std::ceil(scaled.number())
-                                                                        : std::floor(scaled.number()));
+  const double number = scaled.number();
+  const bool is_whole = scaled.is_integral() || std::fabs(number) >= 0x1p53;
+  const Value whole =
+      is_whole ? scaled : truncated(method == "ceil" ? std::ceil(number) : std::floor(number));
   return arithmetic(runtime, BinaryOperator::kDivide, whole, scale);
 }
 
@@ -103,12 +103,13 @@ Value filesizeformat(Runtime& runtime, Value self, const Arguments& arguments) {
   if (*size == 1) return Value::string("1 Byte");
   if (*size < base)
     return runtime.string(fmt::format("{} Bytes", static_cast<int64_t>(std::max(*size, -9.2e18))));
-  double unit = base * base;
+  long double unit = base * base;  // Exact, as Python's integers are.
   static constexpr std::string_view kLetters = "kMGTPEZY";
   for (size_t i = 0;; ++i, unit *= base) {
     if (*size >= unit && i + 1 < kLetters.size()) continue;
     const char letter = is_binary && i == 0 ? 'K' : kLetters[i];
-    return runtime.string(fmt::format("{:.1f} {}{}B", base * *size / unit, letter, is_binary ? "i" : ""));
+    return runtime.string(
+        fmt::format("{:.1f} {}{}B", base * *size / static_cast<double>(unit), letter, is_binary ? "i" : ""));
   }
 }
 

@@ -249,8 +249,9 @@ bool compare(Runtime& runtime, Comparison comparison, const Value& left, const V
   if (left.is_numeric() && right.is_numeric()) return holds(comparison, compare_numbers(left, right));
   if (left.is_string() && right.is_string()) {
     runtime.step(std::min(left.text().size(), right.text().size()) / 64);
-    return holds(comparison,
-                 left.text().compare(right.text()));  // The order of UTF-8 is that of the characters.
+    // The order of UTF-8 is that of the characters.
+    const auto order = left.text() <=> right.text();
+    return holds(comparison, order < 0 ? -1 : order > 0 ? 1 : 0);
   }
   if (left.is_sequence() && left.kind() == right.kind())
     return compare_items(runtime, comparison, left.items(), right.items());

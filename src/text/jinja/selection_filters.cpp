@@ -76,7 +76,9 @@ Value map(Runtime& runtime, Value self, const Arguments& arguments) {
   } else if (arguments.positional.empty()) {
     if (is_true(runtime, self)) fail("map needs a filter or an attribute");
   } else {
-    step.function = named_function(find_filter, "filter", arguments.positional[0]);
+    // Of nothing, nothing is asked.
+    if (is_true(runtime, self))
+      step.function = named_function(find_filter, "filter", arguments.positional[0]);
     step.arguments = {arguments.positional.subspan(1), arguments.named};
   }
   return Value::object(runtime.make<MapIterator>(source_of(runtime, self), step));
@@ -86,12 +88,15 @@ template <bool kWanted, bool kByAttribute>
 Value select(Runtime& runtime, Value self, const Arguments& arguments) {
   Step step;
   std::span<const Value> rest = arguments.positional;
+  const bool is_something = is_true(runtime, self);  // Of nothing, nothing is asked.
   if (kByAttribute) {
-    if (rest.empty()) fail("selecting by attribute needs the name of the attribute");
-    step.path = path_of(runtime, rest[0]);
-    rest = rest.subspan(1);
+    if (rest.empty() && is_something) fail("selecting by attribute needs the name of the attribute");
+    if (!rest.empty()) {
+      step.path = path_of(runtime, rest[0]);
+      rest = rest.subspan(1);
+    }
   }
-  if (!rest.empty()) {
+  if (!rest.empty() && is_something) {
     step.function = named_function(find_test, "test", rest[0]);
     step.arguments = {rest.subspan(1), arguments.named};
   }

@@ -41,7 +41,7 @@ Iterator* reversed(Runtime& runtime, const Value& value) {
 
 Value last(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("last", arguments);
-  Iterator* iterator = reversed(runtime, defined(self));
+  Iterator* iterator = self.is_undefined() ? iterate_items(runtime, {}) : reversed(runtime, self);
   if (iterator == nullptr) fail("a value of type {} cannot be read from its end", type_name(self));
   Value item;
   if (iterator->next(runtime, item)) return item;

@@ -81,7 +81,7 @@ bool is_callable(Runtime&, const Value& value) {
 }
 bool is_sequence(Runtime& runtime, const Value& value) {
   if (value.is(Kind::kObject)) return value.object().is_subscriptable() && value.object().length(runtime);
-  return length_of(runtime, value).has_value() && !value.is_undefined();
+  return length_of(runtime, value).has_value();
 }
 
 // True if the text has letters of one case and none of the other.
@@ -110,10 +110,12 @@ Value same_as(Runtime&, Value self, const Arguments& arguments) {
   return Value::boolean(self.same_as(required("sameas", "other", other)));
 }
 
-bool names_filter(Runtime&, const Value& value) {
+bool names_filter(Runtime& runtime, const Value& value) {
+  hash(runtime, value);  // It is looked up in a dict.
   return value.is_string() && find_filter(value.text()) != nullptr;
 }
-bool names_test(Runtime&, const Value& value) {
+bool names_test(Runtime& runtime, const Value& value) {
+  hash(runtime, value);
   return value.is_string() && find_test(value.text()) != nullptr;
 }
 

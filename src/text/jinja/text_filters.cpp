@@ -105,8 +105,8 @@ Value truncate(Runtime& runtime, Value self, const Arguments& arguments) {
   if (limit < end_length || leeway < 0)
     fail("truncate needs a length of at least {} and a leeway of at least 0", end_length);
   const int64_t size = length(runtime, self);
-  string_argument("truncate", self);
   if (size <= limit + leeway) return self;
+  string_argument("truncate", self);
   std::string_view kept =
       self.text().substr(0, byte_offset(self.text(), static_cast<size_t>(limit - end_length)));
   if (!flag_argument(runtime, killwords, false)) kept = kept.substr(0, kept.rfind(' '));

@@ -97,10 +97,9 @@ std::vector<std::string_view> chunks_of(std::string_view text, bool breaks_on_hy
 void break_word(std::vector<std::string_view>& chunks, std::vector<std::string_view>& line, int64_t space,
                 const WrapStyle& style) {
   const std::string_view word = chunks.back();
-  const int64_t left = std::max<int64_t>(space, 1);
   if (style.breaks_long_words) {
-    size_t end = byte_offset(word, static_cast<size_t>(left));
-    if (style.breaks_on_hyphens && static_cast<int64_t>(count_characters(word)) > left) {
+    size_t end = byte_offset(word, static_cast<size_t>(space));
+    if (style.breaks_on_hyphens && static_cast<int64_t>(count_characters(word)) > space) {
       const size_t hyphen = word.substr(0, end).rfind('-');
       if (hyphen != std::string_view::npos && hyphen > 0 &&
           word.substr(0, hyphen).find_first_not_of('-') != std::string_view::npos)
