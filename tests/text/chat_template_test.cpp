@@ -76,54 +76,6 @@ TEST(ChatTemplate, MarksWhatTheAssistantWrote) {
   EXPECT_EQ(nested.assistant_spans, (std::vector<std::pair<size_t, size_t>>{{1, 4}}));
 }
 
-TEST(ChatTemplate, RefusesWhatHasNoEnd) {
-  for (const char* source : {
-           "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}",
-           "{{ range(1000000000) }}",
-           "{{ 'x' * 1000000000 }}",
-           "{{ 'x' | center(1000000000) }}",
-           "{{ '%1000000000d' % 1 }}",
-           "{{ '{:1000000000}'.format(1) }}",
-           "{{ 'x'.ljust(1000000000) }}",
-           "{{ [0] * 1000000000 }}",
-           "{% set ns = namespace(s='x') %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
-           "{% set ns = namespace(s='x') %}{% for i in range(100) %}{% set ns.s = ns.s.replace('x', 'xxxx') "
-           "%}{% endfor %}",
-           "{% set ns = namespace(s=[1]) %}{% for i in range(100) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
-           "{% set ns = namespace(s=[1]) %}{% for i in range(100) %}{% set ns.s = [ns.s, ns.s] %}{% endfor "
-           "%}{{ ns.s }}",
-           "{% set ns = namespace(s=[1]) %}{% for i in range(1000) %}{% set ns.s = [ns.s] %}{% endfor %}{{ "
-           "ns.s | tojson }}",
-           "{% set ns = namespace(s=[1]) %}{% for i in range(1000) %}{% set ns.s = [ns.s] %}{% endfor %}{{ "
-           "ns.s == [ns.s] }}",
-           "{% set ns = namespace() %}{% set ns.s = [ns] %}{{ ns }}",
-           "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
-           "{% macro f() %}{% call g() %}{% endcall %}{% endmacro %}{% macro g() %}{{ f() }}{{ caller() }}{% "
-           "endmacro %}{{ f() }}",
-           "{% set ns = namespace(x=[[]]) %}{% for a in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}",
-           "{% macro f(n) %}xxxxxxxxxx{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ "
-           "f(60) }}",
-           "{{ 9223372036854775807 + 1 }}",
-           "{{ 10 ** 100 }}",
-           "{{ 'a,' * 100000 | wordwrap(1, wrapstring='x' * 100000) }}",
-           "{{ ('a\n' * 10000) | indent(100000) }}",
-       }) {
-    EXPECT_NE(error_of(source), "") << source;
-  }
-  std::string deep = "{{ ";
-  for (int i = 0; i < 100000; ++i) deep += "(";
-  EXPECT_NE(error_of(deep), "");
-  std::string chain = "{{ 1";
-  for (int i = 0; i < 100000; ++i) chain += " + 1";
-  EXPECT_NE(error_of(chain + " }}"), "");
-  std::string blocks;
-  for (int i = 0; i < 100000; ++i) blocks += "{% if 1 %}";
-  EXPECT_NE(error_of(blocks), "");
-  Json nested = Json::array();
-  for (int i = 0; i < 1000; ++i) nested = Json::array({nested});
-  EXPECT_NE(error_of("{{ x }}", {{"x", nested}}), "");
-}
-
 TEST(ChatTemplate, KeepsTheTemplateInItsSandbox) {
   for (const char* source :
        {"{{ ''.__class__.__mro__ }}", "{{ [].append(1) }}", "{{ {}.update({}) }}", "{{ messages.__len__() }}",

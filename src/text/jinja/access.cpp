@@ -88,6 +88,7 @@ std::optional<Value> item_of(Runtime& runtime, const Value& object, const Value&
     runtime.step_bytes(text.size());
     if (index < 0) index += static_cast<int64_t>(count_characters(text));
     if (index < 0) return std::nullopt;
+    runtime.step_characters(std::min(text.size(), static_cast<size_t>(index)));
     const size_t start = byte_offset(text, static_cast<size_t>(index));
     if (start >= text.size()) return std::nullopt;
     return like(object, text.substr(start, character_bytes(text, start)));

@@ -13,6 +13,7 @@ Value sequence_count(Runtime& runtime, Value self, const Arguments& arguments) {
   const auto [wanted] = bind("count", arguments, {"value"});
   required("count", "value", wanted);
   int64_t found = 0;
+  runtime.step_items(self.items().size());
   for (const Value& item : self.items())
     found += item.same_as(wanted) || equal(runtime, item, wanted) ? 1 : 0;
   return Value::integer(found);
@@ -26,6 +27,7 @@ Value sequence_index(Runtime& runtime, Value self, const Arguments& arguments) {
     const int64_t given = integer_argument("index", value, otherwise);
     return std::clamp<int64_t>(given < 0 ? given + size : given, 0, size);
   };
+  runtime.step_items(self.items().size());
   for (int64_t i = bound(start, 0); i < bound(stop, size); ++i) {
     const Value& item = self.items()[static_cast<size_t>(i)];
     if (item.same_as(wanted) || equal(runtime, item, wanted)) return Value::integer(i);

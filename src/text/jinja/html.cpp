@@ -121,48 +121,43 @@ size_t count_of(std::string_view text, std::string_view part) {
 }
 
 struct Word {
-  std::string head, middle, tail;
+  std::string_view head, middle, tail;
 };
 
 // Brackets and punctuation around a word are no part of a URL, but brackets that the URL itself opens are.
 Word without_punctuation(std::string_view word) {
-  Word parts{.head = {}, .middle = std::string(word), .tail = {}};
-  std::string& middle = parts.middle;
+  size_t start = 0, end = word.size();
   for (bool found = true; found;) {
     found = false;
     for (const std::string_view open : {"(", "<", "&lt;"}) {
-      if (!middle.starts_with(open)) continue;
-      parts.head += open;
-      middle.erase(0, open.size());
+      if (!word.substr(start).starts_with(open)) continue;
+      start += open.size();
       found = true;
     }
   }
   for (bool found = true; found;) {
     found = false;
     for (const std::string_view close : {")", ">", ".", ",", "\n", "&gt;"}) {
-      if (!middle.ends_with(close)) continue;
-      parts.tail.insert(0, close);
-      middle.erase(middle.size() - close.size());
+      if (!word.substr(start, end - start).ends_with(close)) continue;
+      end -= close.size();
       found = true;
     }
   }
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kPairs = {
       {{"(", ")"}, {"<", ">"}, {"&lt;", "&gt;"}}};
   for (const auto& [open, close] : kPairs) {
+    const std::string_view middle = word.substr(start, end - start);
     const size_t opened = count_of(middle, open);
     if (opened <= count_of(middle, close)) continue;
-    for (size_t i = std::min(opened, count_of(parts.tail, close)); i > 0; --i) {
-      const size_t end = parts.tail.find(close) + close.size();
-      middle += parts.tail.substr(0, end);
-      parts.tail.erase(0, end);
-    }
+    for (size_t i = std::min(opened, count_of(word.substr(end), close)); i > 0; --i)
+      end = word.find(close, end) + close.size();
   }
-  return parts;
+  return {word.substr(0, start), word.substr(start, end - start), word.substr(end)};
 }
 
 std::string link(std::string_view word, const LinkStyle& style) {
-  Word parts = without_punctuation(word);
-  std::string& middle = parts.middle;
+  const Word parts = without_punctuation(word);
+  std::string middle(parts.middle);
   std::string attributes;
   if (!style.relation.empty()) attributes += " rel=\"" + escape_html(style.relation) + "\"";
   if (!style.target.empty()) attributes += " target=\"" + escape_html(style.target) + "\"";
@@ -183,7 +178,7 @@ std::string link(std::string_view word, const LinkStyle& style) {
       if (middle != scheme && middle.starts_with(scheme))
         middle = "<a href=\"" + middle + "\"" + attributes + ">" + middle + "</a>";
   }
-  return parts.head + middle + parts.tail;
+  return std::string(parts.head) + middle + std::string(parts.tail);
 }
 
 }  // namespace
@@ -202,15 +197,15 @@ std::string strip_tags(std::string_view text) {
   }
   std::string out;
   for (size_t at = 0; at < spaced.size();) {
-    const size_t end = spaced[at] == '&' ? spaced.find(';', at) : std::string::npos;
-    const std::string character = end != std::string::npos && end - at < 16
-                                      ? entity(std::string_view(spaced).substr(at + 1, end - at - 1))
-                                      : "";
+    constexpr size_t kLongest = 16;  // Of & to ;.
+    const std::string_view near = std::string_view(spaced).substr(at, kLongest);
+    const size_t length = near[0] == '&' ? near.find(';') : std::string::npos;
+    const std::string character = length != std::string::npos ? entity(near.substr(1, length - 1)) : "";
     if (character.empty()) {
       out += spaced[at++];
     } else {
       out += character;
-      at = end + 1;
+      at += length + 1;
     }
   }
   return out;

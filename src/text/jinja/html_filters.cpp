@@ -28,7 +28,7 @@ Value safe(Runtime& runtime, Value self, const Arguments& arguments) {
 Value striptags(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("striptags", arguments);
   const std::string_view text = str(runtime, self);
-  runtime.step_bytes(text.size() * 4);
+  runtime.step_characters(text.size());
   return runtime.string(strip_tags(text));
 }
 
@@ -36,7 +36,7 @@ Value striptags(Runtime& runtime, Value self, const Arguments& arguments) {
 void append_quoted(Runtime& runtime, const Value& value, bool is_query, std::string& out) {
   static constexpr std::string_view kSafe = "_.-~";
   const std::string_view text = str(runtime, value);
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size() * 3);
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x80 &&
@@ -110,7 +110,7 @@ Value urlize(Runtime& runtime, Value self, const Arguments& arguments) {
     }
   }
   const std::string_view text = str(runtime, self);
-  runtime.step_bytes(text.size() * 16);
+  runtime.step_characters(text.size() * 2);
   return runtime.string(link_urls(text, style));
 }
 

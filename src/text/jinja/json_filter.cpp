@@ -64,7 +64,7 @@ class JsonWriter {
   }
 
   void write_string(std::string_view text) {
-    runtime_.step_bytes(text.size());
+    runtime_.step_characters(text.size());
     out_ += '"';
     for (size_t at = 0; at < text.size();) {
       const size_t start = at;

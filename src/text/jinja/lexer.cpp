@@ -295,7 +295,7 @@ class Lexer {
     } else {
       const char* first = digits.data() + (base == 10 ? 0 : 2);
       if (std::from_chars(first, digits.data() + digits.size(), token.integer, base).ec != std::errc())
-        refuse("the integer " + digits + " does not fit in 64 bits");
+        refuse("an integer of " + std::to_string(digits.size()) + " digits does not fit in 64 bits");
     }
     advance_to(end);
   }

@@ -15,8 +15,8 @@ inline constexpr int kMaxMacroDepth = 200;        // Macros, callers and recursi
 inline constexpr int kMaxEvaluationDepth = 3000;  // Nodes being evaluated at once, over all macros.
 inline constexpr int kMaxValueDepth =
     200;  // Lists and dicts inside each other, when printed, compared or hashed.
-inline constexpr uint64_t kMaxSteps =
-    10'000'000;  // One per node evaluated, item visited, or 64 bytes of text handled.
+// One per node evaluated, item visited, 64 bytes of text copied, or 8 looked at: less than a second in all.
+inline constexpr uint64_t kMaxSteps = 10'000'000;
 inline constexpr size_t kMaxBytes = size_t{256}
                                     << 20;  // All values made during one rendering, dead ones included.
 inline constexpr size_t kMaxOutputBytes = size_t{64} << 20;  // All text written, by macros and blocks too.

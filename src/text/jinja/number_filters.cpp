@@ -203,7 +203,7 @@ std::optional<int64_t> parse_integer(std::string_view given, int base) {
   const auto [stop, error] = std::from_chars(digits->data(), end, magnitude, base);
   if (stop != end || error == std::errc::invalid_argument) return std::nullopt;
   if (error != std::errc() || magnitude > static_cast<uint64_t>(INT64_MAX) + (is_negative ? 1 : 0))
-    fail("the integer {} does not fit in 64 bits", given);
+    fail("an integer of {} digits does not fit in 64 bits", given.size());
   return is_negative ? static_cast<int64_t>(~magnitude + 1) : static_cast<int64_t>(magnitude);
 }
 

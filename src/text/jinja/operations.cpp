@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "text/jinja/iterators.h"
+#include "text/jinja/search.h"
 #include "text/jinja/unicode.h"
 
 namespace poro::jinja {
@@ -51,6 +52,7 @@ int compare_numbers(const Value& left, const Value& right) {
 
 bool equal_items(Runtime& runtime, std::span<const Value> left, std::span<const Value> right) {
   if (left.size() != right.size()) return false;
+  runtime.step_items(left.size());
   const Nesting nesting(runtime.value_depth, kMaxValueDepth, "values");
   for (size_t i = 0; i < left.size(); ++i)
     if (!left[i].same_as(right[i]) && !equal(runtime, left[i], right[i])) return false;
@@ -71,6 +73,7 @@ bool equal_dicts(Runtime& runtime, const Dict& left, const Dict& right) {
 bool compare_items(Runtime& runtime, Comparison comparison, std::span<const Value> left,
                    std::span<const Value> right) {
   const Nesting nesting(runtime.value_depth, kMaxValueDepth, "values");
+  runtime.step_items(std::min(left.size(), right.size()));
   for (size_t i = 0; i < std::min(left.size(), right.size()); ++i)
     if (!left[i].same_as(right[i]) && !equal(runtime, left[i], right[i]))
       return compare(runtime, comparison, left[i], right[i]);
@@ -268,7 +271,7 @@ bool contains(Runtime& runtime, const Value& container, const Value& item) {
   if (container.is_string()) {
     if (!item.is_string()) fail("only a string can be in a string, not a value of type {}", type_name(item));
     runtime.step_bytes(container.text().size());
-    return container.text().find(item.text()) != std::string_view::npos;
+    return find_text(container.text(), item.text()) != std::string_view::npos;
   }
   if (container.is(Kind::kDict)) {
     hash(runtime, item);

@@ -108,7 +108,9 @@ Value sum(Runtime& runtime, Value self, const Arguments& arguments) {
   const AttributePath path(runtime, attribute);
   Value total = start.is_missing() ? Value::integer(0) : start;
   if (total.is_string()) fail("sum cannot add strings; use join");
-  for (const Value& item : collect(runtime, self)) total = add(runtime, total, path.of(runtime, item));
+  const std::span<const Value> items = collect(runtime, self);
+  runtime.step_items(items.size() * 2);
+  for (const Value& item : items) total = add(runtime, total, path.of(runtime, item));
   return total;
 }
 

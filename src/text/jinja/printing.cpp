@@ -59,6 +59,7 @@ class Printer {
   int& depth_in_runtime() { return runtime_.value_depth; }
 
   void print_string(const Value& value) {
+    runtime_.step_characters(value.text().size());
     if (value.is_markup()) out_ += "Markup(";
     append_repr_of_string(out_, value.text());
     if (value.is_markup()) out_ += ')';
@@ -213,7 +214,7 @@ std::string escape_html(std::string_view text) {
 Value escape(Runtime& runtime, const Value& value) {
   if (value.is_markup()) return value;
   const std::string_view text = str(runtime, value);
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size());
   return Value::markup(runtime.copy(escape_html(text)));
 }
 

@@ -38,8 +38,12 @@ class Runtime {
   void step(uint64_t work = 1) {
     if ((steps_ += work) > kMaxSteps) fail("the template runs for more than {} steps", kMaxSteps);
   }
-  // The work of handling so many bytes of text.
+  // The work of copying or comparing so many bytes of text,
   void step_bytes(size_t bytes) { step(1 + bytes / 64); }
+  // of looking at every character of it,
+  void step_characters(size_t bytes) { step(1 + bytes / 8); }
+  // and of looking at so many items.
+  void step_items(size_t count) { step(1 + count / 2); }
 
   Arena& arena() { return arena_; }
   template <class T, class... Args>

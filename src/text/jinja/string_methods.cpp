@@ -5,6 +5,7 @@
 #include "text/jinja/arguments.h"
 #include "text/jinja/functions.h"
 #include "text/jinja/printing.h"
+#include "text/jinja/search.h"
 #include "text/jinja/unicode.h"
 
 namespace poro::jinja {
@@ -17,7 +18,7 @@ void refuse_named(std::string_view what, const Arguments& arguments) {
 template <std::string (*kMap)(std::string_view)>
 Value mapped(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("this method", arguments);
-  runtime.step_bytes(self.text().size() * 4);
+  runtime.step_characters(self.text().size() * 2);
   return like(self, runtime.copy(kMap(self.text())));
 }
 
@@ -32,8 +33,9 @@ Value strip(Runtime& runtime, Value self, const Arguments& arguments) {
 // From the end, `max_splits` times at most.
 std::vector<Value> split_from_right(std::string_view text, std::string_view separator, int64_t max_splits) {
   std::vector<Value> parts;
+  const BackwardSearch search(text, separator);
   while (max_splits < 0 || static_cast<int64_t>(parts.size()) < max_splits) {
-    const size_t found = text.size() < separator.size() ? std::string_view::npos : text.rfind(separator);
+    const size_t found = search.before(text.size());
     if (found == std::string_view::npos) break;
     parts.push_back(Value::string(text.substr(found + separator.size())));
     text = text.substr(0, found);
@@ -46,7 +48,7 @@ std::vector<Value> split_from_right(std::string_view text, std::string_view sepa
 std::vector<Value> split_from_left(std::string_view text, std::string_view separator, int64_t max_splits) {
   std::vector<Value> parts;
   while (max_splits < 0 || static_cast<int64_t>(parts.size()) < max_splits) {
-    const size_t found = text.find(separator);
+    const size_t found = find_text(text, separator);
     if (found == std::string_view::npos) break;
     parts.push_back(Value::string(text.substr(0, found)));
     text.remove_prefix(found + separator.size());
@@ -84,7 +86,7 @@ Value split(Runtime& runtime, Value self, const Arguments& arguments) {
   const auto [separator, max_splits] = bind("split", arguments, {"sep", "maxsplit"});
   const int64_t limit = integer_argument("split", max_splits, -1);
   const std::string_view text = self.text();
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size());
   if (separator.is_missing() || separator.is_none())
     return kFromRight ? runtime.list(split_whitespace_from_right(text, limit))
                       : split_whitespace(runtime, text, limit);
@@ -106,7 +108,7 @@ Value partition(Runtime& runtime, Value self, const Arguments& arguments) {
   if (by.empty()) fail("partition needs a separator that is not empty");
   const std::string_view text = self.text();
   runtime.step_bytes(text.size());
-  const size_t found = kFromRight ? text.rfind(by) : text.find(by);
+  const size_t found = kFromRight ? BackwardSearch(text, by).before(text.size()) : find_text(text, by);
   const auto three = [&](std::string_view a, std::string_view b, std::string_view c) {
     return runtime.tuple(std::array{Value::string(a), Value::string(b), Value::string(c)});
   };
@@ -144,8 +146,8 @@ Range range_of(Runtime& runtime, const Value& self, const Value& start, const Va
   };
   const int64_t from = bound(start, 0), to = std::min(bound(end, size), size);
   if (from > to) return {"", from, true};
-  const size_t first = byte_offset(self.text(), static_cast<size_t>(from));
-  return {self.text().substr(first, byte_offset(self.text(), static_cast<size_t>(to)) - first), from, false};
+  const std::string_view rest = self.text().substr(byte_offset(self.text(), static_cast<size_t>(from)));
+  return {to == size ? rest : rest.substr(0, byte_offset(rest, static_cast<size_t>(to - from))), from, false};
 }
 
 template <bool kFromRight, bool kMustExist>
@@ -154,9 +156,10 @@ Value find(Runtime& runtime, Value self, const Arguments& arguments) {
   const auto [part, start, end] = bind("find", arguments, {"sub", "start", "end"});
   const std::string_view wanted = string_argument("find", required("find", "sub", part));
   const Range range = range_of(runtime, self, start, end);
+  runtime.step_bytes(range.text.size() * (kFromRight ? 3 : 1));
   const size_t found = range.is_empty_beyond_end ? std::string_view::npos
-                       : kFromRight              ? range.text.rfind(wanted)
-                                                 : range.text.find(wanted);
+                       : kFromRight ? BackwardSearch(range.text, wanted).before(range.text.size())
+                                    : find_text(range.text, wanted);
   if (found == std::string_view::npos) {
     if (kMustExist) fail("the text looked up with index is not there");
     return Value::integer(-1);
@@ -172,8 +175,8 @@ Value count(Runtime& runtime, Value self, const Arguments& arguments) {
   if (range.is_empty_beyond_end) return Value::integer(0);
   if (wanted.empty()) return Value::integer(static_cast<int64_t>(count_characters(range.text)) + 1);
   int64_t found = 0;
-  for (size_t at = range.text.find(wanted); at != std::string_view::npos;
-       at = range.text.find(wanted, at + wanted.size()))
+  for (size_t at = find_text(range.text, wanted); at != std::string_view::npos;
+       at = find_text(range.text, wanted, at + wanted.size()))
     ++found;
   return Value::integer(found);
 }
@@ -246,7 +249,7 @@ Value expandtabs(Runtime& runtime, Value self, const Arguments& arguments) {
   std::string out;
   int64_t column = 0;
   const std::string_view text = self.text();
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size());
   for (size_t at = 0; at < text.size();) {
     const size_t start = at;
     const char32_t point = next_character(text, at);
@@ -269,14 +272,15 @@ template <bool (*kPredicate)(char32_t)>
 Value every(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("this method", arguments);
   const std::string_view text = self.text();
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size());
   for (size_t at = 0; at < text.size();)
     if (!kPredicate(next_character(text, at))) return Value::boolean(false);
   return Value::boolean(!text.empty());
 }
 
-Value isascii(Runtime&, Value self, const Arguments& arguments) {
+Value isascii(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("isascii", arguments);
+  runtime.step_bytes(self.text().size());
   return Value::boolean(is_ascii(self.text()));
 }
 
@@ -284,8 +288,9 @@ Value isprintable(Runtime& runtime, Value self, const Arguments& arguments) {
   return self.text().empty() ? Value::boolean(true) : every<is_printable>(runtime, self, arguments);
 }
 
-Value isidentifier(Runtime&, Value self, const Arguments& arguments) {
+Value isidentifier(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("isidentifier", arguments);
+  runtime.step_characters(self.text().size());
   return Value::boolean(is_identifier(self.text()));
 }
 
@@ -296,8 +301,9 @@ Value by_test(Runtime& runtime, Value self, const Arguments& arguments) {
 constexpr char kLower[] = "lower", kUpper[] = "upper";
 
 // Capitals only after what has no case, small letters only after what has.
-Value istitle(Runtime&, Value self, const Arguments& arguments) {
+Value istitle(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("istitle", arguments);
+  runtime.step_characters(self.text().size());
   bool was_cased = false, found = false;
   const std::string_view text = self.text();
   for (size_t at = 0; at < text.size();) {

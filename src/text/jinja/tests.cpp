@@ -88,7 +88,7 @@ bool is_sequence(Runtime& runtime, const Value& value) {
 template <bool kUpper>
 bool has_case(Runtime& runtime, const Value& value) {
   const std::string_view text = str(runtime, value);
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size());
   bool found = false;
   for (size_t at = 0; at < text.size();) {
     const char32_t point = next_character(text, at);

@@ -20,7 +20,7 @@ template <std::string (*kMap)(std::string_view)>
 Value mapped(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("this filter", arguments);
   const Value text = soft_string(runtime, self);
-  runtime.step_bytes(text.text().size() * 4);
+  runtime.step_characters(text.text().size());
   return like(text, runtime.copy(kMap(text.text())));
 }
 
@@ -116,7 +116,7 @@ Value truncate(Runtime& runtime, Value self, const Arguments& arguments) {
 Value wordcount(Runtime& runtime, Value self, const Arguments& arguments) {
   bind_nothing("wordcount", arguments);
   const std::string_view text = str(runtime, self);
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size());
   int64_t count = 0;
   bool is_inside = false;
   for (size_t at = 0; at < text.size();) {
@@ -140,13 +140,13 @@ Value wordwrap(Runtime& runtime, Value self, const Arguments& arguments) {
   std::string out;
   bool is_first_line = true;
   for (const Value& line : split_lines(runtime, self, false).items()) {
-    runtime.step_bytes(line.text().size() * 8);
+    runtime.step_characters(line.text().size() * 2);
     if (!std::exchange(is_first_line, false)) out += joint;
     const std::vector<std::string> wrapped = wrap_line(line.text(), style);
     for (size_t i = 0; i < wrapped.size(); ++i) {
       if (i > 0) out += joint;
       out += wrapped[i];
-      if (out.size() > kMaxBytes) fail("wordwrap makes more than {} MiB", kMaxBytes >> 20);
+      if (out.size() > kMaxOutputBytes) fail("wordwrap makes more than {} MiB", kMaxOutputBytes >> 20);
     }
   }
   return runtime.string(out);

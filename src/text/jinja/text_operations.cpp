@@ -4,6 +4,7 @@
 #include "text/jinja/arguments.h"
 #include "text/jinja/functions.h"
 #include "text/jinja/printing.h"
+#include "text/jinja/search.h"
 #include "text/jinja/unicode.h"
 
 namespace poro::jinja {
@@ -13,7 +14,7 @@ Value like(const Value& like, std::string_view text) {
 }
 
 Value split_whitespace(Runtime& runtime, std::string_view text, int64_t max_splits) {
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size());
   std::vector<Value> parts;
   size_t at = skip_whitespace(text, 0);
   while (at < text.size()) {
@@ -32,7 +33,7 @@ Value split_whitespace(Runtime& runtime, std::string_view text, int64_t max_spli
 
 Value split_lines(Runtime& runtime, const Value& value, bool keep_ends) {
   const std::string_view text = value.text();
-  runtime.step_bytes(text.size());
+  runtime.step_characters(text.size());
   std::vector<Value> lines;
   size_t start = 0;
   for (size_t at = 0; at < text.size();) {
@@ -71,7 +72,7 @@ Value replace_text(Runtime& runtime, std::string_view text, std::string_view fro
     }
   } else {
     for (; left > 0; --left) {
-      const size_t found = text.find(from, at);
+      const size_t found = find_text(text, from, at);
       if (found == std::string_view::npos) break;
       runtime.step();
       append(text.substr(at, found - at));

@@ -7,6 +7,8 @@
 #include <unicode/utf8.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace poro::jinja {
 namespace {
@@ -83,17 +85,39 @@ bool is_ascii(std::string_view text) {
   return all < 0x80;
 }
 
-size_t count_characters(std::string_view text) {
-  if (is_ascii(text)) return text.size();
+namespace {
+
+// How many ASCII characters, `limit` at most, stand together from `at` on; in eights, and one by one at the
+// end.
+size_t ascii_run(std::string_view text, size_t at, size_t limit) {
+  const size_t end = std::min(text.size() - at, limit);
   size_t count = 0;
-  for (size_t at = 0; at < text.size(); ++count) next_character(text, at);
+  for (uint64_t bytes = 0; count + 8 <= end; count += 8) {
+    std::memcpy(&bytes, text.data() + at + count, 8);
+    if ((bytes & 0x8080808080808080) != 0) break;
+  }
+  while (count < end && static_cast<unsigned char>(text[at + count]) < 0x80) ++count;
   return count;
 }
 
+}  // namespace
+
+size_t count_characters(std::string_view text) {
+  size_t continued = 0;
+  for (const char c : text) continued += static_cast<signed char>(c) < -0x40 ? 1 : 0;  // 0x80 to 0xbf.
+  return text.size() - continued;
+}
+
 size_t byte_offset(std::string_view text, size_t character) {
-  if (is_ascii(text)) return std::min(character, text.size());
   size_t at = 0;
-  for (size_t i = 0; i < character && at < text.size(); ++i) next_character(text, at);
+  while (character > 0 && at < text.size()) {
+    const size_t ascii = ascii_run(text, at, character);
+    at += ascii;
+    character -= ascii;
+    if (character == 0 || at == text.size()) break;
+    next_character(text, at);
+    --character;
+  }
   return at;
 }
 

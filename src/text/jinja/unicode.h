@@ -12,7 +12,7 @@ namespace poro::jinja {
 char32_t next_character(std::string_view text, size_t& at);
 size_t character_bytes(std::string_view text, size_t at);
 void append_character(std::string& out, char32_t point);
-size_t count_characters(std::string_view text);
+size_t count_characters(std::string_view text);  // Of valid UTF-8.
 // The byte where the character with this index starts; the end if there are fewer.
 size_t byte_offset(std::string_view text, size_t character);
 bool is_ascii(std::string_view text);

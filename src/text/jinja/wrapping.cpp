@@ -93,13 +93,18 @@ std::vector<std::string_view> chunks_of(std::string_view text, bool breaks_on_hy
   return chunks;
 }
 
+// Has `text` at most `limit` characters? Looks no further than that.
+bool fits(std::string_view text, int64_t limit) {
+  return byte_offset(text, static_cast<size_t>(limit)) == text.size();
+}
+
 // Takes as much of a word that is too long as fits, a hyphen as its last character if there is one.
 void break_word(std::vector<std::string_view>& chunks, std::vector<std::string_view>& line, int64_t space,
                 const WrapStyle& style) {
   const std::string_view word = chunks.back();
   if (style.breaks_long_words) {
     size_t end = byte_offset(word, static_cast<size_t>(space));
-    if (style.breaks_on_hyphens && static_cast<int64_t>(count_characters(word)) > space) {
+    if (style.breaks_on_hyphens && !fits(word, space)) {
       const size_t hyphen = word.substr(0, end).rfind('-');
       if (hyphen != std::string_view::npos && hyphen > 0 &&
           word.substr(0, hyphen).find_first_not_of('-') != std::string_view::npos)
@@ -193,13 +198,12 @@ std::vector<std::string> wrap_line(std::string_view text, const WrapStyle& style
     std::vector<std::string_view> line;
     int64_t used = 0;
     while (!chunks.empty()) {
-      const int64_t size = static_cast<int64_t>(count_characters(chunks.back()));
-      if (used + size > style.width) break;
+      if (!fits(chunks.back(), style.width - used)) break;
+      used += static_cast<int64_t>(count_characters(chunks.back()));
       line.push_back(chunks.back());
       chunks.pop_back();
-      used += size;
     }
-    if (!chunks.empty() && static_cast<int64_t>(count_characters(chunks.back())) > style.width)
+    if (!chunks.empty() && !fits(chunks.back(), style.width))
       break_word(chunks, line, style.width - used, style);
     if (!line.empty() && is_blank(line.back())) line.pop_back();
     if (line.empty()) continue;
