@@ -42,6 +42,13 @@ std::optional<int32_t> token_after_answer(const Tokenizer& tokenizer, const Chat
   return after.front();
 }
 
+std::filesystem::path weight_cache_folder(const ModelOptions& options) {
+  if (!options.keep_weights) return {};
+  if (options.dtype != "int8" && options.dtype != "int4")
+    fail("--weight-cache keeps quantised weights; name their type with --dtype int8 or --dtype int4");
+  return hub_cache_folder().parent_path() / "poro";
+}
+
 std::vector<int32_t> find_stop_ids(const OpenModel& model) {
   std::vector<int32_t> ids;
   for (const int32_t id : model.generation.eos_ids) add_id(ids, id);
@@ -91,6 +98,8 @@ void add_compute_options(CLI::App& command, ModelOptions& options) {
                      "auto, cpu, cuda, cuda:N, or reference (slow, double precision)");
   command.add_option("--dtype", options.dtype,
                      "How weights are held: auto (as stored), f32, bf16, int8, int4");
+  command.add_flag("--weight-cache", options.keep_weights,
+                   "Keep int8 or int4 weights on disk beside the hub cache, and start from there next time");
   command.add_option("--threads", options.threads,
                      "Threads that compute; 0: every core this process may use");
   command.add_option("--seed", options.seed, "The seed of random choices");
@@ -124,6 +133,7 @@ std::optional<DType> weight_dtype(const ModelOptions& options) {
 OpenModel open_model(const ModelOptions& options) {
   OpenModel model{.name = options.model, .device = open_device(options)};
   const std::optional<DType> dtype = weight_dtype(options);
+  const std::filesystem::path cache_folder = weight_cache_folder(options);
   if (is_random_shape(options)) {
     const LlamaConfig config = LlamaConfig::named_shape(options.model.substr(kShapePrefix.size()));
     model.llama = std::make_unique<Llama>(
@@ -134,7 +144,7 @@ OpenModel open_model(const ModelOptions& options) {
     if (model.tokenizer && has_chat_template(folder)) model.chat_template = ChatTemplate::load(folder);
     model.generation = GenerationConfig::load(folder);
     model.llama = std::make_unique<Llama>(
-        Llama::load(*model.device, folder, {.weights = dtype}));
+        Llama::load(*model.device, folder, {.weights = dtype, .cache_folder = cache_folder}));
   }
   const int64_t limit = model.llama->config().max_positions;
   model.context = options.context.value_or(limit);

@@ -22,6 +22,7 @@ struct ModelOptions {
   std::string model;            // A folder, a hub name, or shape:NAME.
   std::string device = "auto";  // auto | cpu | cuda | cuda:N | reference
   std::string dtype = "auto";   // auto | f32 | bf16 | int8 | int4
+  bool keep_weights = false;    // int8 and int4 weights stay on disk for the next start.
   int threads = 0;              // 0: every core this process may use.
   std::optional<uint64_t> seed;
   std::optional<int64_t> context;  // The most positions of a sequence; none: the model's limit.
@@ -37,7 +38,7 @@ std::filesystem::path model_folder(const std::string& model);
 bool has_tokenizer(const std::filesystem::path& folder);
 bool has_chat_template(const std::filesystem::path& folder);
 
-// Declares --device, --dtype, --threads, --seed and --context.
+// Declares --device, --dtype, --weight-cache, --threads, --seed and --context.
 void add_compute_options(CLI::App& command, ModelOptions& options);
 
 // Whether the model is a shape with random weights, which is no model to talk with.

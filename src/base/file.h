@@ -43,6 +43,9 @@ class MappedFile {
   MappedFile& operator=(MappedFile&& other) noexcept;
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  // These bytes of the mapping will hardly be read again: their pages no longer count as this process's memory. Bytes outside
+  // the mapping are left alone.
+  void release(std::span<const std::byte> part) const;
 
  private:
   const std::byte* data_ = nullptr;

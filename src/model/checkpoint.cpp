@@ -192,6 +192,16 @@ const Tensor& Checkpoint::tensor(const std::string& name) const {
   return found->second;
 }
 
+void Checkpoint::release(const Tensor& tensor) const {
+  for (const auto& file : files_) file->release(tensor);
+}
+
+std::vector<fs::path> Checkpoint::files() const {
+  std::vector<fs::path> paths;
+  for (const auto& file : files_) paths.push_back(file->path());
+  return paths;
+}
+
 // config.json is what makes a folder a model, so it goes first and comes last: while the new files take their
 // names, the folder does not open. All that can fail for want of space has happened by then.
 void save_checkpoint(const fs::path& folder, const LlamaConfig& config, std::span<const NamedTensor> tensors,

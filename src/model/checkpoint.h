@@ -27,6 +27,9 @@ class Checkpoint {
   // Views into the mapped files, by the names of the weight table.
   const std::map<std::string, Tensor>& tensors() const { return tensors_; }
   const Tensor& tensor(const std::string& name) const;
+  // The tensor has been copied into another form: gives its pages back.
+  void release(const Tensor& tensor) const;
+  std::vector<std::filesystem::path> files() const;
 
  private:
   std::filesystem::path folder_;

@@ -25,6 +25,7 @@ struct SequenceTokens {
 
 struct LoadOptions {
   std::optional<DType> weights = {};  // kF32, kBF16, kI8, kI4, or none: as the checkpoint stores them.
+  std::filesystem::path cache_folder = {};  // Where int8 and int4 weights are kept for the next start; empty: nowhere.
 };
 
 enum class Purpose;

@@ -7,17 +7,20 @@
 #include "base/random.h"
 #include "model/checkpoint.h"
 #include "model/llama_activations.h"
+#include "model/quantized_cache.h"
 #include "ops/quantize.h"
 
 namespace poro {
 namespace {
 
-// A tensor and whoever owns its memory (nobody for a mapped file, which the model keeps open).
+// A tensor and whoever owns its memory: an arena, or a mapped checkpoint, which the model keeps open.
 struct OwnedTensor {
   Tensor tensor;
-  std::shared_ptr<Arena> owner;
+  std::shared_ptr<Arena> owner = nullptr;
+  const Checkpoint* mapped_in = nullptr;
 };
-using WeightSource = std::function<OwnedTensor(const WeightSpec&)>;
+// Gives the weight at this place of the weight table.
+using WeightSource = std::function<OwnedTensor(size_t index)>;
 
 bool is_plain_type_of(const Device& device, DType dtype) {
   if (dtype == DType::kF64) return device.is_reference();
@@ -25,7 +28,7 @@ bool is_plain_type_of(const Device& device, DType dtype) {
 }
 
 OwnedTensor converted(ThreadPool& pool, const Tensor& source, DType dtype) {
-  OwnedTensor result{.tensor = {}, .owner = std::make_shared<Arena>("weights")};
+  OwnedTensor result{.tensor = {}, .owner = std::make_shared<Arena>("weights"), .mapped_in = nullptr};
   result.tensor = result.owner->tensor(dtype, source.shape);
   parallel_for(pool, source.elements(), 4096, [&](Range range) {
     for (int64_t i = range.begin; i < range.end; ++i) store_element(result.tensor, i, load_element(source, i));
@@ -51,7 +54,7 @@ void fill_random(ThreadPool& pool, const Tensor& target, uint64_t seed, uint64_t
 }
 
 OwnedTensor random_weight(ThreadPool& pool, const WeightSpec& spec, uint64_t seed, uint64_t stream) {
-  OwnedTensor result{.tensor = {}, .owner = std::make_shared<Arena>("weights")};
+  OwnedTensor result{.tensor = {}, .owner = std::make_shared<Arena>("weights"), .mapped_in = nullptr};
   result.tensor = result.owner->tensor(DType::kBF16, spec.shape);
   if (spec.has_decay) {
     fill_random(pool, result.tensor, seed, stream);
@@ -61,71 +64,96 @@ OwnedTensor random_weight(ThreadPool& pool, const WeightSpec& spec, uint64_t see
   return result;
 }
 
+// What a model's weights become.
+struct WeightTarget {
+  Device& device;
+  ThreadPool& pool;
+  std::optional<DType> matrices;               // None: as the source has them.
+  QuantizedCache* cache;                       // Or none.
+  std::vector<std::shared_ptr<Arena>>& owners;  // Of everything that is not used in place.
+};
+
 // Fetches the weights of a model one by one and brings each to its type.
 class WeightBuilder {
  public:
-  WeightBuilder(Device& device, ThreadPool& pool, const WeightSource& source, std::optional<DType> wanted,
-                std::vector<std::shared_ptr<Arena>>& owners)
-      : device_(device), pool_(pool), source_(source), wanted_(wanted), owners_(owners) {}
+  WeightBuilder(const LlamaConfig& config, const WeightSource& source, const WeightTarget& target)
+      : config_(config), table_(weight_table(config)), source_(source), target_(target) {}
 
-  Tensor tensor(const WeightSpec& spec) {
-    OwnedTensor owned = source_(spec);
-    if (!is_plain_type_of(device_, owned.tensor.dtype)) owned = converted(pool_, owned.tensor, DType::kF32);
-    if (owned.owner != nullptr) owners_.push_back(owned.owner);
-    return owned.tensor;
+  // Reads the table of weights: embedding, head, layers, final norm. The head comes early because as it is quantised it takes
+  // the most memory beside its result.
+  LlamaWeights build() {
+    LlamaWeights weights;
+    size_t at = 0;
+    weights.embedding = tensor(at++);
+    weights.head = head(weights.embedding);
+    for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+      LayerWeights& w = weights.layers.emplace_back();
+      w.attention_norm = tensor(at++);
+      for (Matrix* m : {&w.q, &w.k, &w.v, &w.o}) *m = matrix(at++);
+      w.ffn_norm = tensor(at++);
+      for (Matrix* m : {&w.gate, &w.up, &w.down}) *m = matrix(at++);
+    }
+    weights.final_norm = tensor(at++);
+    CHECK(at + (config_.has_tied_head ? 0 : 1) == table_.size(), "{} of {} weights placed", at, table_.size());
+    if (has_fresh_) target_.cache->keep(quantised_);
+    return weights;
   }
-
-  Matrix matrix(const WeightSpec& spec) { return matrix_of(source_(spec), wanted_); }
-
-  // The head in int4 models keeps 8 bits: it decides every token, and is a ninth of the bytes.
-  Matrix head(const OwnedTensor& source) {
-    return matrix_of(source, wanted_ == DType::kI4 ? std::optional(DType::kI8) : wanted_);
-  }
-
-  OwnedTensor fetch(const WeightSpec& spec) { return source_(spec); }
 
  private:
-  Matrix matrix_of(OwnedTensor source, std::optional<DType> wanted) {
-    const DType dtype = wanted.value_or(is_plain_type_of(device_, source.tensor.dtype) ? source.tensor.dtype : DType::kF32);
-    if (dtype == DType::kI8 || dtype == DType::kI4) {
-      const auto owner = std::make_shared<Arena>("weights");
-      owners_.push_back(owner);
-      const Matrix result = quantized_matrix(*owner, {.dtype = dtype, .shape = source.tensor.shape});
-      quantize(pool_, Matrix{.values = source.tensor, .quantization = {}}, result);
-      return result;
+  Tensor tensor(size_t index) {
+    OwnedTensor source = source_(index);
+    return (is_plain_type_of(target_.device, source.tensor.dtype) ? held(source) : held(as(source, DType::kF32))).tensor;
+  }
+
+  Matrix matrix(size_t index) { return matrix_of(table_[index].name, source_(index), target_.matrices); }
+
+  // The head in int4 models keeps 8 bits: it decides every token, and is a ninth of the bytes.
+  Matrix head(const Tensor& embedding) {
+    const std::optional<DType> dtype = target_.matrices == DType::kI4 ? std::optional(DType::kI8) : target_.matrices;
+    return matrix_of("lm_head.weight", config_.has_tied_head ? OwnedTensor{embedding} : source_(table_.size() - 1), dtype);
+  }
+
+  Matrix matrix_of(const std::string& name, const OwnedTensor& source, std::optional<DType> wanted) {
+    const DType stored = source.tensor.dtype;
+    const DType dtype = wanted.value_or(is_plain_type_of(target_.device, stored) ? stored : DType::kF32);
+    if (dtype == DType::kI8 || dtype == DType::kI4) return quantised(name, source, dtype);
+    return {.values = held(stored == dtype ? source : as(source, dtype)).tensor, .quantization = {}};
+  }
+
+  Matrix quantised(const std::string& name, const OwnedTensor& source, DType dtype) {
+    const auto owner = target_.owners.emplace_back(std::make_shared<Arena>("weights"));
+    const Matrix result = quantized_matrix(*owner, {.dtype = dtype, .shape = source.tensor.shape});
+    if (target_.cache == nullptr || !target_.cache->read(target_.pool, name, result)) {
+      quantize(target_.pool, Matrix{.values = source.tensor, .quantization = {}}, result);
+      release(source);
+      has_fresh_ = target_.cache != nullptr;
     }
-    if (source.tensor.dtype != dtype) source = converted(pool_, source.tensor, dtype);
-    if (source.owner != nullptr) owners_.push_back(source.owner);
-    return {.values = source.tensor, .quantization = {}};
+    if (target_.cache != nullptr) quantised_[name] = result;
+    return result;
   }
 
-  Device& device_;
-  ThreadPool& pool_;
+  OwnedTensor as(const OwnedTensor& source, DType dtype) {
+    const OwnedTensor result = converted(target_.pool, source.tensor, dtype);
+    release(source);
+    return result;
+  }
+
+  void release(const OwnedTensor& source) {
+    if (source.mapped_in != nullptr) source.mapped_in->release(source.tensor);
+  }
+
+  OwnedTensor held(const OwnedTensor& owned) {
+    if (owned.owner != nullptr) target_.owners.push_back(owned.owner);
+    return owned;
+  }
+
+  const LlamaConfig& config_;
+  const std::vector<WeightSpec> table_;
   const WeightSource& source_;
-  std::optional<DType> wanted_;
-  std::vector<std::shared_ptr<Arena>>& owners_;
+  const WeightTarget target_;
+  std::map<std::string, Matrix> quantised_;  // All of them, where there is a cache.
+  bool has_fresh_ = false;                   // The cache lacked some.
 };
-
-// Reads the table of weights in its order: embedding, layers, final norm, head.
-LlamaWeights build_weights(const LlamaConfig& config, WeightBuilder& builder) {
-  const std::vector<WeightSpec> table = weight_table(config);
-  size_t at = 0;
-  LlamaWeights weights;
-  const WeightSpec& embedding = table[at++];
-  weights.embedding = builder.tensor(embedding);
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    LayerWeights& w = weights.layers.emplace_back();
-    w.attention_norm = builder.tensor(table[at++]);
-    for (Matrix* matrix : {&w.q, &w.k, &w.v, &w.o}) *matrix = builder.matrix(table[at++]);
-    w.ffn_norm = builder.tensor(table[at++]);
-    for (Matrix* matrix : {&w.gate, &w.up, &w.down}) *matrix = builder.matrix(table[at++]);
-  }
-  weights.final_norm = builder.tensor(table[at++]);
-  weights.head = config.has_tied_head ? builder.head({.tensor = weights.embedding, .owner = nullptr})
-                                      : builder.head(builder.fetch(table[at++]));
-  CHECK(at == table.size(), "{} of {} weights placed", at, table.size());
-  return weights;
-}
 
 }  // namespace
 
@@ -144,22 +172,32 @@ Llama Llama::load(Device& device, const std::filesystem::path& folder, const Loa
   Llama model(device, checkpoint.config());
   model.storage_->checkpoint = std::move(checkpoint);
   const Checkpoint& opened = *model.storage_->checkpoint;
-  const WeightSource source = [&](const WeightSpec& spec) { return OwnedTensor{opened.tensor(spec.name), nullptr}; };
+  const std::vector<WeightSpec> table = weight_table(model.config_);
+  const WeightSource source = [&](size_t index) {
+    return OwnedTensor{.tensor = opened.tensor(table[index].name), .mapped_in = &opened};
+  };
+  std::optional<QuantizedCache> cache;
+  const bool is_quantised = options.weights == DType::kI8 || options.weights == DType::kI4;
+  if (!options.cache_folder.empty() && is_quantised) cache.emplace(options.cache_folder, opened, *options.weights);
   ThreadPool reference_pool(device.is_reference() ? 0 : 1);
-  ThreadPool& pool = device.is_reference() ? reference_pool : device.cpu_backend().pool;
-  WeightBuilder builder(device, pool, source, options.weights, model.storage_->owners);
-  model.weights_ = build_weights(model.config_, builder);
+  model.weights_ = WeightBuilder(model.config_, source,
+                                 {.device = device, .pool = device.is_reference() ? reference_pool : device.cpu_backend().pool,
+                                  .matrices = options.weights, .cache = cache ? &*cache : nullptr,
+                                  .owners = model.storage_->owners})
+                       .build();
   return model;
 }
 
 Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed) {
   Llama model(device, config);
+  const std::vector<WeightSpec> table = weight_table(model.config_);
   ThreadPool reference_pool(device.is_reference() ? 0 : 1);
   ThreadPool& pool = device.is_reference() ? reference_pool : device.cpu_backend().pool;
-  uint64_t stream = 0;
-  const WeightSource source = [&](const WeightSpec& spec) { return random_weight(pool, spec, seed, stream++); };
-  WeightBuilder builder(device, pool, source, weights, model.storage_->owners);
-  model.weights_ = build_weights(model.config_, builder);
+  const WeightSource source = [&](size_t index) { return random_weight(pool, table[index], seed, index); };
+  model.weights_ = WeightBuilder(model.config_, source,
+                                 {.device = device, .pool = pool, .matrices = weights, .cache = nullptr,
+                                  .owners = model.storage_->owners})
+                       .build();
   return model;
 }
 

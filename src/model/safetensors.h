@@ -37,6 +37,8 @@ class SafetensorsFile {
   // A view into the mapping; this object must outlive it. Throws Error when the tensor is missing or its type
   // is none of ours.
   Tensor tensor(const std::string& name);
+  // The tensor is read again at most by chance: gives its pages back.
+  void release(const Tensor& tensor) const { file_.release({tensor.data, tensor.bytes()}); }
 
  private:
   std::filesystem::path path_;
