@@ -3,6 +3,7 @@
 // limit is the peak of the unit that multiplies.
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -61,6 +62,46 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+// A rate and the machine's limit right before and after it; other programs on the machine slow both down alike.
+struct Measured {
+  double seconds, limit;
+};
+
+// Runs `work` again and again, each time between two measurements of the limit, of which the better counts.
+std::vector<Measured> measure(int repetitions, const std::function<double()>& limit, const std::function<void()>& work) {
+  std::vector<Measured> all;
+  double before = limit();
+  for (int repetition = 0; repetition < repetitions; ++repetition) {
+    const auto start = Clock::now();
+    work();
+    const double seconds = seconds_since(start), after = limit();
+    all.push_back({.seconds = seconds, .limit = std::max(before, after)});
+    before = after;
+  }
+  return all;
+}
+
+// The medians of time, limit, and the share of the limit that `amount` of work in that time is.
+Json summary(const std::vector<Measured>& all, double amount) {
+  std::vector<double> seconds, limits, shares;
+  for (const Measured& one : all) {
+    seconds.push_back(one.seconds);
+    limits.push_back(one.limit);
+    shares.push_back(amount / one.seconds / one.limit);
+  }
+  return {{"seconds", median(seconds)}, {"rate", amount / median(seconds)}, {"limit", median(limits)}, {"share", median(shares)}};
+}
+
+// The weights that every token reads.
+std::vector<std::span<const std::byte>> weights_of(const Llama& model) {
+  std::vector<std::span<const std::byte>> parts;
+  const auto add = [&](const Matrix& matrix) { parts.emplace_back(matrix.values.data, matrix.bytes()); };
+  for (const LayerWeights& layer : model.weights().layers)
+    for (const Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) add(*matrix);
+  add(model.weights().head);
+  return parts;
+}
+
 Cpu& cpu_of(OpenModel& open) {
   if (open.device->is_reference()) fail("the reference device has no limit to be measured against; use --device cpu");
   return open.device->cpu_backend();
@@ -81,28 +122,24 @@ void bench_decode(const Options& options) {
   std::vector<SequenceTokens> batch;
   for (int64_t sequence = 0; sequence < options.sequences; ++sequence)
     batch.push_back({.sequence = sequence, .ids = std::span(ids).subspan(static_cast<size_t>(sequence), 1)});
-  Limits limits = measure_limits(cpu);
-  std::vector<double> seconds;
-  for (int repetition = 0; repetition < options.repetitions; ++repetition) {
+  const std::vector<std::span<const std::byte>> weights = weights_of(model);
+  const std::vector<Measured> measured = measure(options.repetitions, [&] { return read_rate(cpu.pool, weights); }, [&] {
     for (int64_t sequence = 0; sequence < options.sequences; ++sequence) cache.truncate(sequence, options.context);
-    const auto start = Clock::now();
     for (int64_t token = 0; token < options.tokens; ++token) model.logits(model.forward(batch, cache));
-    seconds.push_back(seconds_since(start) / static_cast<double>(options.tokens));
-  }
-  // The machine may have been busy at either end: the limit is the better of two measurements around the run.
-  limits.read_bytes_per_second = std::max(limits.read_bytes_per_second, measure_limits(cpu).read_bytes_per_second);
-  const double step = median(seconds);
+  });
   const KvCacheOptions filled{.max_sequences = options.sequences, .max_positions = options.context, .page_size = 1,
                               .dtype = cache.keys(0).dtype};
   const double bytes = static_cast<double>(model.bytes_per_token() + KvCache::bytes(model.config(), filled));
+  const double tokens = static_cast<double>(options.tokens);
+  const Json found = summary(measured, bytes * tokens);
   Json result = header(options, model);
   result.update({{"context", options.context},
                  {"sequences", options.sequences},
-                 {"tokens_per_second", static_cast<double>(options.sequences) / step},
+                 {"tokens_per_second", static_cast<double>(options.sequences) * tokens / found["seconds"].get<double>()},
                  {"bytes_per_step", bytes},
-                 {"bytes_per_second", bytes / step},
-                 {"limit_bytes_per_second", limits.read_bytes_per_second},
-                 {"share", bytes / step / limits.read_bytes_per_second}});
+                 {"bytes_per_second", found["rate"]},
+                 {"limit_bytes_per_second", found["limit"]},
+                 {"share", found["share"]}});
   std::cout << result.dump() << "\n";
 }
 
@@ -122,25 +159,20 @@ void bench_prefill(const Options& options) {
   if (options.tokens > model.config().max_positions)
     fail("--tokens {} passes the model's limit of {} positions", options.tokens, model.config().max_positions);
   KvCache cache = model.make_cache(1, options.tokens);
-  const Limits limits = measure_limits(cpu);
-  std::vector<double> seconds;
-  for (int repetition = 0; repetition < options.repetitions + 1; ++repetition) {
+  const Unit unit = product_unit(model.weights().layers[0].q.dtype());
+  fill_cache(model, cache, 0, options.tokens);  // Touches memory for the first time.
+  const std::vector<Measured> measured = measure(options.repetitions, [&] { return peak_rate(cpu, unit); }, [&] {
     cache.truncate(0, 0);
-    const auto start = Clock::now();
     fill_cache(model, cache, 0, options.tokens);
-    seconds.push_back(seconds_since(start));
-  }
-  seconds.erase(seconds.begin());  // The first touches memory for the first time.
-  const double time = median(seconds), flops = product_flops(model.config(), options.tokens);
-  const DType dtype = model.weights().layers[0].q.dtype();
-  const double peak = limits.peak(product_unit(dtype));
+  });
+  const Json found = summary(measured, product_flops(model.config(), options.tokens));
   Json result = header(options, model);
   result.update({{"tokens", options.tokens},
-                 {"seconds", time},
-                 {"tokens_per_second", static_cast<double>(options.tokens) / time},
-                 {"product_flops_per_second", flops / time},
-                 {"limit_flops_per_second", peak},
-                 {"share", flops / time / peak}});
+                 {"seconds", found["seconds"]},
+                 {"tokens_per_second", static_cast<double>(options.tokens) / found["seconds"].get<double>()},
+                 {"product_flops_per_second", found["rate"]},
+                 {"limit_flops_per_second", found["limit"]},
+                 {"share", found["share"]}});
   std::cout << result.dump() << "\n";
 }
 

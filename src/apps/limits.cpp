@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 namespace poro {
@@ -26,24 +27,34 @@ uint64_t read_all(const std::byte* data, Range range) {
   return total;
 }
 
+double seconds_of(ThreadPool& pool, int64_t bytes, const std::function<void(Range)>& body) {
+  const auto start = std::chrono::steady_clock::now();
+  parallel_for(pool, bytes, 4096, body);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 double read_bandwidth(ThreadPool& pool) {
   Arena arena("bandwidth");
   const Tensor memory = arena.tensor(DType::kI8, {kReadBytes});
-  const auto pass = [&](const auto& body) {
-    const auto start = std::chrono::steady_clock::now();
-    parallel_for(pool, kReadBytes, int64_t{2} << 20, body);
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  pass([&](Range range) { std::memset(memory.data + range.begin, 1, static_cast<size_t>(range.size())); });
-  double best = 1e30;
-  for (int i = 0; i < kPasses; ++i)
-    best = std::min(best, pass([&](Range range) {
-      [[maybe_unused]] volatile uint64_t sink = read_all(memory.data, range);
-    }));
-  return static_cast<double>(kReadBytes) / best;
+  seconds_of(pool, kReadBytes, [&](Range range) { std::memset(memory.data + range.begin, 1, static_cast<size_t>(range.size())); });
+  const std::span<const std::byte> whole(memory.data, static_cast<size_t>(kReadBytes));
+  double best = 0;
+  for (int i = 0; i < kPasses; ++i) best = std::max(best, read_rate(pool, {&whole, 1}));
+  return best;
 }
 
 }  // namespace
+
+double read_rate(ThreadPool& pool, std::span<const std::span<const std::byte>> parts) {
+  double seconds = 0, bytes = 0;
+  for (const std::span<const std::byte> part : parts) {
+    seconds += seconds_of(pool, static_cast<int64_t>(part.size()), [&](Range range) {
+      [[maybe_unused]] volatile uint64_t sink = read_all(part.data(), range);
+    });
+    bytes += static_cast<double>(part.size());
+  }
+  return bytes / seconds;
+}
 
 Limits measure_limits(Cpu& cpu) {
   return {.read_bytes_per_second = read_bandwidth(cpu.pool),

@@ -1,7 +1,9 @@
 // What this machine can do, measured in the run that reports a share of it.
 #pragma once
 
+#include <cstddef>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 
 #include "base/device.h"
 #include "ops/cpu/peak.h"
@@ -9,7 +11,7 @@
 namespace poro {
 
 struct Limits {
-  double read_bytes_per_second = 0;  // All threads reading memory on huge pages, the best of several passes over 1 GiB.
+  double read_bytes_per_second = 0;  // All threads reading 1 GiB on huge pages, the best of several passes.
   double f32_flops = 0;              // Operations per second, a multiplication and an addition being two: ops/cpu/peak.h
   double bf16_flops = 0;
   double int8_flops = 0;
@@ -18,6 +20,8 @@ struct Limits {
 };
 
 Limits measure_limits(Cpu& cpu);
+// One pass of all threads over these bytes, which are more than the caches hold: bytes per second.
+double read_rate(ThreadPool& pool, std::span<const std::span<const std::byte>> parts);
 
 nlohmann::ordered_json to_json(const Limits& limits);
 

@@ -23,8 +23,8 @@ constexpr int64_t packed_bytes(int64_t tokens, int64_t inputs) {
   return token_groups(tokens) * kTokenGroup * padded_inputs(inputs) * 2;
 }
 
-// For one thread: sums of a block, a packed panel of weights, four tiles of results.
-constexpr int64_t kScratchBytes = kBlockOutputs * kBlockTokens * 4 + kPanel * kChunk * 2 + 4096;
+// For one thread: sums of a block, two packed panels of weights, four tiles of results.
+constexpr int64_t kScratchBytes = kBlockOutputs * kBlockTokens * 4 + 2 * kPanel * kChunk * 2 + 4096;
 
 struct PackArgs {
   const float* x;  // (tokens, inputs), at most kBlockTokens tokens

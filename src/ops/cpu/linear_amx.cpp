@@ -2,38 +2,13 @@
 // a panel of 32 outputs, whose weights are copied into tile order while the next panel is fetched from memory; 32 tokens. The
 // innermost loop keeps 2 x 2 tiles of sums and reads four tiles for four multiplications. A sum's order of additions depends
 // on the number of inputs alone.
-#include <immintrin.h>
-
 #include <cstddef>
-#include <cstring>
 
 #include "ops/cpu/amx_kernels.h"
+#include "ops/cpu/amx_tiles.h"
 
 namespace poro::amx {
 namespace {
-
-constexpr int64_t kTileBytes = 1024;  // 16 rows of 64 bytes
-constexpr int kRowBytes = 64;
-
-struct alignas(64) TileConfig {
-  uint8_t palette = 1, start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
-// The compiler's tile intrinsics do not say that they read memory; this keeps what was written before them before them.
-inline void finish_writes(const void* data) { asm volatile("" : : "r"(data) : "memory"); }
-
-void configure_tiles() {
-  TileConfig config;
-  for (int tile = 0; tile < 8; ++tile) {
-    config.row_bytes[tile] = kRowBytes;
-    config.rows[tile] = 16;
-  }
-  finish_writes(&config);
-  _tile_loadconfig(&config);
-}
 
 // Rows become columns.
 inline void transpose(__m512i (&rows)[16]) {
@@ -71,40 +46,56 @@ struct Panel {
   int64_t inputs = 0;
 };
 
-// Tile order: step, two tiles of 16 rows of 64 bytes. What does not exist becomes zero.
-void pack_panel(const Panel& panel, std::byte* packed) {
-  const int64_t whole_steps = panel.inputs / kStep, rest = panel.inputs % kStep;
-  for (int64_t row = 0; row < kPanel; ++row) {
-    std::byte* to = packed + row * kRowBytes;
-    const BFloat16* from = panel.w + row * panel.stride;
-    if (row >= panel.rows) {
-      for (int64_t step = 0; step < whole_steps + (rest > 0); ++step, to += 2 * kTileBytes)
-        _mm512_store_si512(to, _mm512_setzero_si512());
-      continue;
-    }
-    for (int64_t step = 0; step < whole_steps; ++step, from += kStep, to += 2 * kTileBytes)
-      _mm512_store_si512(to, _mm512_loadu_si512(from));
-    if (rest > 0) _mm512_store_si512(to, _mm512_maskz_loadu_epi16((__mmask32{1} << rest) - 1, from));
-  }
-}
-
-// Fetches a panel ahead of its packing, a few lines at each step of the tile loop.
-class Fetch {
+// Brings a panel into tile order (step, two tiles of 16 rows of 64 bytes) while another is being multiplied: at each of `steps`
+// steps a few of its lines. The first half of the steps asks memory for them, the second half copies them, so that neither
+// waits. What does not exist becomes zero.
+class Packing {
  public:
-  Fetch(const Panel& panel, int64_t steps) : panel_(panel) {
-    lines_per_row_ = (panel.inputs * 2 + 63) / 64;
-    lines_per_step_ = (panel.rows * lines_per_row_ + steps - 1) / steps;
+  Packing(const Panel& panel, std::byte* packed, int64_t steps)
+      : panel_(panel), packed_(packed), lines_of_row_((panel.inputs + kStep - 1) / kStep) {
+    const int64_t half = steps / 2;
+    lines_per_step_ = half > 0 ? (kPanel * lines_of_row_ + half - 1) / half : 0;
+    steps_to_fetch_ = half;
   }
+
   void step() {
-    for (int64_t i = 0; i < lines_per_step_ && row_ < panel_.rows; ++i) {
-      _mm_prefetch(reinterpret_cast<const char*>(panel_.w + row_ * panel_.stride) + line_ * 64, _MM_HINT_T1);
-      if (++line_ == lines_per_row_) line_ = 0, ++row_;
+    if (steps_to_fetch_ > 0) {
+      --steps_to_fetch_;
+      for (int64_t i = 0; i < lines_per_step_ && fetched_.row < panel_.rows; ++i) {
+        _mm_prefetch(reinterpret_cast<const char*>(source(fetched_)), _MM_HINT_T1);
+        advance(fetched_);
+      }
+    } else {
+      copy(lines_per_step_);
     }
   }
+
+  void finish() { copy(kPanel * lines_of_row_); }
 
  private:
-  Panel panel_;
-  int64_t lines_per_row_ = 0, lines_per_step_ = 0, row_ = 0, line_ = 0;
+  struct Line {
+    int64_t row = 0, line = 0;
+  };
+
+  const BFloat16* source(const Line& at) const { return panel_.w + at.row * panel_.stride + at.line * kStep; }
+  void advance(Line& at) const {
+    if (++at.line == lines_of_row_) at = {.row = at.row + 1, .line = 0};
+  }
+
+  void copy(int64_t lines) {
+    for (; lines > 0 && copied_.row < kPanel; --lines, advance(copied_)) {
+      const int64_t left = panel_.inputs - copied_.line * kStep;
+      const __mmask32 lanes = copied_.row >= panel_.rows ? 0 : left >= kStep ? ~__mmask32{0} : (__mmask32{1} << left) - 1;
+      _mm512_store_si512(packed_ + copied_.line * 2 * kTileBytes + copied_.row * kRowBytes,
+                         _mm512_maskz_loadu_epi16(lanes, source(copied_)));
+    }
+  }
+
+  const Panel panel_;
+  std::byte* const packed_;
+  const int64_t lines_of_row_;
+  int64_t lines_per_step_, steps_to_fetch_;
+  Line fetched_, copied_;
 };
 
 // Where four tiles of sums come from (none: they start at zero) and go to; may be the same.
@@ -114,7 +105,7 @@ struct Sums {
 };
 
 // 32 outputs x 32 tokens over the steps of one chunk.
-inline void multiply(const std::byte* w, const std::byte* x, int64_t steps, const Sums& sums, Fetch& fetch) {
+inline void multiply(const std::byte* w, const std::byte* x, int64_t steps, const Sums& sums, Packing& next) {
   if (sums.from == nullptr) {
     _tile_zero(0);
     _tile_zero(1);
@@ -135,7 +126,7 @@ inline void multiply(const std::byte* w, const std::byte* x, int64_t steps, cons
     _tile_loadd(5, w + kTileBytes, kRowBytes);
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
-    fetch.step();
+    next.step();
   }
   _tile_stored(0, sums.to, kRowBytes);
   _tile_stored(1, sums.to + kTileBytes, kRowBytes);
@@ -189,14 +180,17 @@ void pack_tokens(const PackArgs& args) {
 
 void product(const ProductArgs& args) {
   std::byte* const sums = args.scratch;
-  std::byte* const packed_panel = sums + kBlockOutputs * kBlockTokens * 4;
-  std::byte* const results = packed_panel + kPanel * kChunk * 2;
+  std::byte* packed_panel = sums + kBlockOutputs * kBlockTokens * 4;
+  std::byte* next_panel = packed_panel + kPanel * kChunk * 2;
+  std::byte* const results = next_panel + kPanel * kChunk * 2;
   const int64_t groups = token_groups(args.tokens);
   const auto panel_at = [&](int64_t output, int64_t begin) {
     return Panel{.w = args.w + output * args.inputs + begin, .stride = args.inputs,
                  .rows = smaller(kPanel, args.last - output), .inputs = smaller(kChunk, args.inputs - begin)};
   };
+  if (args.first >= args.last) return;
   configure_tiles();
+  Packing(panel_at(args.first, 0), packed_panel, 0).finish();
   for (int64_t block = args.first; block < args.last; block += kBlockOutputs) {
     const int64_t block_end = smaller(args.last, block + kBlockOutputs);
     for (int64_t begin = 0; begin < args.inputs; begin += kChunk) {
@@ -204,22 +198,25 @@ void product(const ProductArgs& args) {
       const int64_t steps = (smaller(kChunk, args.inputs - begin) + kStep - 1) / kStep;
       const std::byte* x = args.packed + begin * groups * kTokenGroup * 2;
       for (int64_t output = block; output < block_end; output += kPanel) {
-        pack_panel(panel_at(output, begin), packed_panel);
-        Panel next;
+        Panel next;  // None behind the last.
         if (output + kPanel < block_end)
           next = panel_at(output + kPanel, begin);
         else if (!is_last_chunk)
           next = panel_at(block, begin + kChunk);
         else if (block_end < args.last)
           next = panel_at(block_end, 0);
-        Fetch fetch(next, groups * steps);
+        Packing packing(next, next_panel, groups * steps);
         finish_writes(packed_panel);
         for (int64_t group = 0; group < groups; ++group) {
           std::byte* block_sums = sums + ((output - block) / kPanel * groups + group) * 4 * kTileBytes;
           multiply(packed_panel, x + group * kTokenGroup * steps * kStep * 2, steps,
-                   {.from = begin == 0 ? nullptr : block_sums, .to = is_last_chunk ? results : block_sums}, fetch);
+                   {.from = begin == 0 ? nullptr : block_sums, .to = is_last_chunk ? results : block_sums}, packing);
           if (is_last_chunk) write_out(args, results, output, group * kTokenGroup);
         }
+        packing.finish();
+        std::byte* const free_panel = packed_panel;
+        packed_panel = next_panel;
+        next_panel = free_panel;
       }
     }
   }
@@ -230,7 +227,7 @@ double bf16_rounds(int64_t rounds) {
   alignas(64) static const std::byte zeros[16 * 2 * kTileBytes] = {};
   alignas(64) std::byte sums[4 * kTileBytes];
   configure_tiles();
-  Fetch nothing({}, 1);
+  Packing nothing({}, nullptr, 0);
   for (int64_t round = 0; round < rounds; ++round)
     multiply(zeros, zeros, 8, {.from = round == 0 ? nullptr : sums, .to = sums}, nothing);
   _tile_release();

@@ -40,22 +40,23 @@ int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1
 // The scratch memory of one call.
 struct Plan {
   QuantizedTokens x;
-  float* sums;             // (threads, panels, tokens, 32)
+  float* sums;             // (threads, panels, tokens, 32), each thread's on pages of its own
   int64_t sums_of_thread;  // Elements.
 };
 
 Plan plan_memory(Cpu& cpu, const Shape& blocks, int64_t columns, int64_t tokens, const Tiles& tiles) {
+  constexpr int64_t kPage = 4096;
   const int64_t rows = blocks[1] * tokens;
-  const int64_t value_bytes = round_up(rows * columns, 64), scale_bytes = round_up(rows * 4, 64);
-  const int64_t sums_of_thread = tiles.panels * tokens * kPanelRows;
-  std::byte* memory = cpu.scratch(static_cast<size_t>(value_bytes + 2 * scale_bytes + cpu.pool.size() * sums_of_thread * 4));
+  const int64_t value_bytes = round_up(rows * columns, kPage), scale_bytes = round_up(rows * 4, kPage);
+  const int64_t sums_bytes = round_up(tiles.panels * tokens * kPanelRows * 4, kPage);
+  std::byte* memory = cpu.scratch(static_cast<size_t>(value_bytes + 2 * scale_bytes + cpu.pool.size() * sums_bytes));
   return {.x = {.values = reinterpret_cast<int8_t*>(memory),
                 .scales = reinterpret_cast<float*>(memory + value_bytes),
                 .biases = reinterpret_cast<int32_t*>(memory + value_bytes + scale_bytes),
                 .columns = columns,
                 .tokens = tokens},
           .sums = reinterpret_cast<float*>(memory + value_bytes + 2 * scale_bytes),
-          .sums_of_thread = sums_of_thread};
+          .sums_of_thread = sums_bytes / 4};
 }
 
 // Rows [0, op.x.dim(0)) of x; the padding behind them becomes zeros.
@@ -73,25 +74,29 @@ void quantize_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Tensor& x, c
   });
 }
 
-// The sums of a panel into its 32 columns of y.
-void store_panel(const Linear& op, int64_t panel, const float* sums) {
-  const int64_t outputs = op.w.outputs(), first = panel * kPanelRows, rows = std::min(kPanelRows, outputs - first);
-  for (int64_t token = 0; token < op.x.dim(0); ++token, sums += kPanelRows) {
-    const int64_t at = token * outputs + first;
-    float* y = op.y.as<float>() + at;
-    if (op.residual) {
-      const float* residual = op.residual.as<float>() + at;
-      for (int64_t r = 0; r < rows; ++r) y[r] = sums[r] + residual[r];
-    } else {
-      std::copy(sums, sums + rows, y);
+// The sums of a panel, in the kernel's order, into its 32 columns of y.
+void store_panel(const Linear& op, int64_t panel, const float* sums, int64_t tile) {
+  constexpr int64_t kHalf = kPanelRows / 2;
+  const int64_t outputs = op.w.outputs();
+  for (int64_t token = 0; token < op.x.dim(0); ++token)
+    for (int64_t half = 0; half < 2; ++half) {
+      const int64_t first = panel * kPanelRows + half * kHalf, rows = std::clamp<int64_t>(outputs - first, 0, kHalf);
+      const int64_t at = token * outputs + first;
+      const float* from = sums + ((token / tile * 2 + half) * tile + token % tile) * kHalf;
+      float* y = op.y.as<float>() + at;
+      if (op.residual) {
+        const float* residual = op.residual.as<float>() + at;
+        for (int64_t r = 0; r < rows; ++r) y[r] = from[r] + residual[r];
+      } else {
+        std::copy(from, from + rows, y);
+      }
     }
-  }
 }
 
 void multiply_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Linear& op) {
   const Shape& blocks = op.w.values.shape;
   const int64_t num_groups = blocks[1], block_bytes = blocks[2], columns = group_columns(op.w.dtype());
-  const int64_t tokens = round_up(op.x.dim(0), kernel.token_padding);
+  const int64_t tokens = round_up(op.x.dim(0), kernel.token_tile);
   const Tiles tiles = choose_tiles(tokens, num_groups, columns);
   const Plan plan = plan_memory(cpu, blocks, columns, tokens, tiles);
   quantize_tokens(cpu, kernel, op.x, plan.x);
@@ -109,7 +114,7 @@ void multiply_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Linear& op) 
                     .x = plan.x.at(group, 0),
                     .num_tokens = tokens,
                     .y = sums + p * tokens * kPanelRows});
-      for (int64_t p = 0; p < panels; ++p) store_panel(op, first + p, sums + p * tokens * kPanelRows);
+      for (int64_t p = 0; p < panels; ++p) store_panel(op, first + p, sums + p * tokens * kPanelRows, kernel.token_tile);
     }
   });
 }

@@ -31,8 +31,8 @@ struct PanelProduct {
   const std::byte* blocks;  // The first of `num_groups` blocks
   int64_t num_groups;
   QuantizedTokens x;   // From the first group and token on
-  int64_t num_tokens;  // A multiple of the kernel's padding
-  float* y;            // (num_tokens, 32), added to
+  int64_t num_tokens;  // A multiple of the kernel's tile
+  float* y;            // (num_tokens / tile, 2, tile, 16 rows), added to
 };
 
 struct QuantizedKernel {
@@ -40,7 +40,7 @@ struct QuantizedKernel {
   void (*quantize_group)(const float* x, int64_t count, const QuantizedTokens& to);
   void (*multiply_int8)(const PanelProduct&);
   void (*multiply_int4)(const PanelProduct&);
-  int64_t token_padding;
+  int64_t token_tile;  // Tokens whose sums lie together: tokens are padded to a multiple of it.
 
   auto multiply(DType dtype) const { return dtype == DType::kI8 ? multiply_int8 : multiply_int4; }
 };

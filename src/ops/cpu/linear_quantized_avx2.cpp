@@ -129,7 +129,7 @@ QuantizedKernel quantized_kernel_avx2() {
   return {.quantize_group = quantize_group,
           .multiply_int8 = multiply<Int8Block>,
           .multiply_int4 = multiply<Int4Block>,
-          .token_padding = 1};
+          .token_tile = 1};
 }
 
 }  // namespace poro
