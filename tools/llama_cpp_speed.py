@@ -88,14 +88,17 @@ def main():
         dims = [columns] if rows is None else [columns, rows]
         header += text(name) + struct.pack(f"<I{len(dims)}Q", len(dims), *dims) + struct.pack("<IQ", tensor_kind, offset)
         offset += -(-size(columns, rows, tensor_kind) // ALIGNMENT) * ALIGNMENT
-    generator = np.random.default_rng(0)
+    # One stretch of random bytes, read from another place for every matrix: making new ones takes minutes and times nothing else.
+    random = np.random.default_rng(0).integers(0, 256, 1 << 28, np.uint8)
+    place = 0
     with open(path, "wb") as file:
         file.write(header + b"\0" * (-len(header) % ALIGNMENT))
         for _, columns, rows, tensor_kind in table:
             if tensor_kind == F32:
                 data = np.ones(columns, "<f4").tobytes()
             else:
-                blocks = generator.integers(0, 256, (columns * rows // 32, BLOCK_BYTES[tensor_kind]), np.uint8)
+                place = (place + 7919) % (1 << 20)
+                blocks = np.resize(random[place:], (columns * rows // 32, BLOCK_BYTES[tensor_kind]))
                 step = 0.02 / (4.6 if tensor_kind == Q4_0 else 74)  # Codes are uniform, so that weights deviate by 0.02.
                 blocks[:, :2] = np.frombuffer(np.float16(step).tobytes(), np.uint8)
                 data = blocks.tobytes()

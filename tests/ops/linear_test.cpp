@@ -27,6 +27,7 @@ const Case kCases[] = {
     {17, 31, 19, DType::kF16},
     {33, 4100, 50, DType::kF32, Residual::kApart},
     {130, 160, 70, DType::kF16, Residual::kInPlace},
+    {100, 1100, 256, DType::kBF16},
     {300, 1056, 100, DType::kBF16, Residual::kInPlace},
     {515, 70, 35, DType::kF32},
     {530, 129, 300, DType::kBF16},

@@ -134,8 +134,10 @@ inline void multiply(const std::byte* w, const std::byte* x, int64_t steps, cons
   _tile_stored(3, sums.to + 3 * kTileBytes, kRowBytes);
 }
 
-// Four tiles of sums, each 16 outputs x 16 tokens, to their places in y.
+// Four tiles of sums, each 16 outputs x 16 tokens, to their places in y. Whole lines without a residual go to memory directly,
+// because the caches have no room for them until they are read.
 void write_out(const ProductArgs& args, const std::byte* sums, int64_t output, int64_t token) {
+  const bool is_streamed = args.residual == nullptr && args.outputs % 16 == 0 && reinterpret_cast<uintptr_t>(args.y) % 64 == 0;
   for (int tile = 0; tile < 4; ++tile) {
     __m512i rows[16];
     for (int i = 0; i < 16; ++i) rows[i] = _mm512_load_si512(sums + tile * kTileBytes + i * kRowBytes);
@@ -146,7 +148,10 @@ void write_out(const ProductArgs& args, const std::byte* sums, int64_t output, i
       __m512 value = _mm512_castsi512_ps(rows[i]);
       const int64_t at = (t + i) * args.outputs + o;
       if (args.residual != nullptr) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(lanes, args.residual + at));
-      _mm512_mask_storeu_ps(args.y + at, lanes, value);
+      if (is_streamed && lanes == 0xffff)
+        _mm512_stream_ps(args.y + at, value);
+      else
+        _mm512_mask_storeu_ps(args.y + at, lanes, value);
     }
   }
 }
@@ -221,6 +226,7 @@ void product(const ProductArgs& args) {
     }
   }
   _tile_release();
+  _mm_sfence();  // The streamed results, before other threads read them.
 }
 
 double bf16_rounds(int64_t rounds) {

@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "ops/cpu/linear_kernels.h"
 
 namespace poro {
@@ -74,23 +78,62 @@ void quantize_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Tensor& x, c
   });
 }
 
+constexpr int64_t kHalf = kPanelRows / 2;  // Rows whose sums lie together.
+
+// Sixteen results of one token. Of many tokens they would only push other data out of the caches, so they go to memory directly.
+inline void store_half(float* y, const float* sums, const float* residual, [[maybe_unused]] bool is_streamed) {
+  if (residual != nullptr) {
+    for (int64_t r = 0; r < kHalf; ++r) y[r] = sums[r] + residual[r];
+    return;
+  }
+#if defined(__x86_64__)
+  if (is_streamed) {
+    for (int64_t r = 0; r < kHalf; r += 4) _mm_stream_ps(y + r, _mm_loadu_ps(sums + r));
+    return;
+  }
+#endif
+  std::memcpy(y, sums, kHalf * sizeof(float));
+}
+
 // The sums of a panel, in the kernel's order, into its 32 columns of y.
 void store_panel(const Linear& op, int64_t panel, const float* sums, int64_t tile) {
-  constexpr int64_t kHalf = kPanelRows / 2;
-  const int64_t outputs = op.w.outputs();
-  for (int64_t token = 0; token < op.x.dim(0); ++token)
-    for (int64_t half = 0; half < 2; ++half) {
-      const int64_t first = panel * kPanelRows + half * kHalf, rows = std::clamp<int64_t>(outputs - first, 0, kHalf);
+  constexpr int64_t kManyTokens = 64;
+  const int64_t outputs = op.w.outputs(), tokens = op.x.dim(0);
+  const bool is_streamed = tokens >= kManyTokens && outputs % kHalf == 0 && reinterpret_cast<uintptr_t>(op.y.data) % 64 == 0;
+  for (int64_t half = 0; half < 2; ++half) {
+    const int64_t first = panel * kPanelRows + half * kHalf, rows = std::clamp<int64_t>(outputs - first, 0, kHalf);
+    for (int64_t token = 0; token < tokens; ++token) {
       const int64_t at = token * outputs + first;
       const float* from = sums + ((token / tile * 2 + half) * tile + token % tile) * kHalf;
+      const float* residual = op.residual ? op.residual.as<float>() + at : nullptr;
       float* y = op.y.as<float>() + at;
-      if (op.residual) {
-        const float* residual = op.residual.as<float>() + at;
-        for (int64_t r = 0; r < rows; ++r) y[r] = from[r] + residual[r];
+      if (rows == kHalf) {
+        store_half(y, from, residual, is_streamed);
       } else {
-        std::copy(from, from + rows, y);
+        for (int64_t r = 0; r < rows; ++r) y[r] = from[r] + (residual != nullptr ? residual[r] : 0.0f);
       }
     }
+  }
+#if defined(__x86_64__)
+  if (is_streamed) _mm_sfence();
+#endif
+}
+
+// What the products after that of panel `p` and `group` read: the blocks of the next panel or, behind the last one, those of the
+// first panel's next groups; and of the next groups' tokens an equal share for every panel.
+void look_ahead(const Linear& op, const QuantizedTokens& x, const Tiles& tiles, int64_t first, int64_t panels, PanelProduct& product,
+                int64_t p, int64_t group) {
+  const int64_t num_groups = op.w.values.dim(1), block_bytes = op.w.values.dim(2);
+  const int64_t next_group = group + tiles.groups, left = num_groups - next_group;
+  const auto blocks = [&](int64_t panel, int64_t g) { return op.w.values.data + (panel * num_groups + g) * block_bytes; };
+  if (p + 1 < panels)
+    product.blocks_ahead = {.data = blocks(first + p + 1, group), .bytes = product.num_groups * block_bytes};
+  else if (left > 0)
+    product.blocks_ahead = {.data = blocks(first, next_group), .bytes = std::min(tiles.groups, left) * block_bytes};
+  if (left > 0) {
+    const int64_t share = std::min(tiles.groups, left) * x.tokens * x.columns / panels;
+    product.x_ahead = {.data = reinterpret_cast<const std::byte*>(x.at(next_group, 0).values) + p * share, .bytes = share};
+  }
 }
 
 void multiply_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Linear& op) {
@@ -108,12 +151,15 @@ void multiply_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Linear& op) 
       const int64_t panels = std::min(tiles.panels, mine.end - first);
       std::fill_n(sums, panels * tokens * kPanelRows, 0.0f);
       for (int64_t group = 0; group < num_groups; group += tiles.groups)
-        for (int64_t p = 0; p < panels; ++p)
-          multiply({.blocks = op.w.values.data + ((first + p) * num_groups + group) * block_bytes,
-                    .num_groups = std::min(tiles.groups, num_groups - group),
-                    .x = plan.x.at(group, 0),
-                    .num_tokens = tokens,
-                    .y = sums + p * tokens * kPanelRows});
+        for (int64_t p = 0; p < panels; ++p) {
+          PanelProduct product = {.blocks = op.w.values.data + ((first + p) * num_groups + group) * block_bytes,
+                                  .num_groups = std::min(tiles.groups, num_groups - group),
+                                  .x = plan.x.at(group, 0),
+                                  .num_tokens = tokens,
+                                  .y = sums + p * tokens * kPanelRows};
+          look_ahead(op, plan.x, tiles, first, panels, product, p, group);
+          multiply(product);
+        }
       for (int64_t p = 0; p < panels; ++p) store_panel(op, first + p, sums + p * tokens * kPanelRows, kernel.token_tile);
     }
   });

@@ -27,12 +27,19 @@ struct QuantizedTokens {
   }
 };
 
+// Bytes that the next products will read; a kernel that has time asks memory for them.
+struct Ahead {
+  const std::byte* data = nullptr;
+  int64_t bytes = 0;
+};
+
 struct PanelProduct {
   const std::byte* blocks;  // The first of `num_groups` blocks
   int64_t num_groups;
   QuantizedTokens x;   // From the first group and token on
   int64_t num_tokens;  // A multiple of the kernel's tile
   float* y;            // (num_tokens / tile, 2, tile, 16 rows), added to
+  Ahead blocks_ahead = {}, x_ahead = {};
 };
 
 struct QuantizedKernel {

@@ -89,8 +89,25 @@ struct PanelSlices {
   int64_t scale_stride;
 };
 
+// Asks memory for bytes in equal parts.
+class Prefetch {
+ public:
+  Prefetch(const Ahead& ahead, int64_t parts)
+      : at_(reinterpret_cast<const char*>(ahead.data)), end_(at_ + ahead.bytes), part_((ahead.bytes / 64 + parts - 1) / parts * 64) {}
+
+  void next() {
+    const char* end = at_ + part_ < end_ ? at_ + part_ : end_;
+    for (; at_ < end; at_ += 64) _mm_prefetch(at_, _MM_HINT_T1);
+  }
+
+ private:
+  const char* at_;
+  const char* const end_;
+  const int64_t part_;
+};
+
 template <int kBlocks, int kSteps>
-void multiply_blocks(const PanelSlices& w, int64_t num_groups, const QuantizedTokens& x, float* y) {
+void multiply_blocks(const PanelSlices& w, int64_t num_groups, const QuantizedTokens& x, float* y, Prefetch (&ahead)[2]) {
   GroupSums sums[2];
   const auto pending = [&](int64_t group) {
     const std::byte* scales = w.scales + group * w.scale_stride;
@@ -98,19 +115,24 @@ void multiply_blocks(const PanelSlices& w, int64_t num_groups, const QuantizedTo
                    .x_scales = x.at(group, 0).scales, .y = y};
   };
   multiply_group<kBlocks, kSteps, false>(w.slices, x.values, {}, sums[0]);
-  for (int64_t group = 1; group < num_groups; ++group)
+  for (int64_t group = 1; group < num_groups; ++group) {
+    for (Prefetch& prefetch : ahead) prefetch.next();
     multiply_group<kBlocks, kSteps, true>(w.slices + group * w.slice_stride, x.at(group, 0).values, pending(group - 1),
                                           sums[group % 2]);
+  }
+  for (Prefetch& prefetch : ahead) prefetch.next();
   pending(num_groups - 1).template add<0, 32 * kBlocks>();
 }
 
 template <class Block>
 void multiply_panel(const PanelProduct& task, const PanelSlices& w) {
   constexpr int kSteps = Block::kColumns / 64;
+  const int64_t parts = (task.num_tokens + 31) / 32 * task.num_groups;
+  Prefetch ahead[] = {{task.blocks_ahead, parts}, {task.x_ahead, parts}};
   amx::configure_tiles();
   for (int64_t token = 0; token < task.num_tokens; token += 32) {
     const auto multiply = task.num_tokens - token >= 32 ? multiply_blocks<2, kSteps> : multiply_blocks<1, kSteps>;
-    multiply(w, task.num_groups, task.x.at(0, token), task.y + token * kPanelRows);
+    multiply(w, task.num_groups, task.x.at(0, token), task.y + token * kPanelRows, ahead);
   }
   _tile_release();
 }
