@@ -203,12 +203,12 @@ Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, ui
 
 Llama Llama::over(Device& device, const LlamaConfig& config, std::span<const Tensor> tensors) {
   Llama model(device, config);
-  std::map<std::string, Tensor> named;
-  for (const WeightSpec& spec : weight_table(config)) named[spec.name] = tensors[named.size()];
-  const WeightSource source = [&](const WeightSpec& spec) { return OwnedTensor{named.at(spec.name), nullptr}; };
+  const WeightSource source = [&](size_t index) { return OwnedTensor{tensors[index]}; };
   ThreadPool pool(1);
-  WeightBuilder builder(device, pool, source, std::nullopt, model.storage_->owners);
-  model.weights_ = build_weights(model.config_, builder);
+  model.weights_ = WeightBuilder(model.config_, source,
+                                 {.device = device, .pool = pool, .matrices = std::nullopt, .cache = nullptr,
+                                  .owners = model.storage_->owners})
+                       .build();
   CHECK(model.storage_->owners.empty(), "{} is no type that {} computes with", tensors[0].str(), device.name());
   return model;
 }
