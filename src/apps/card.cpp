@@ -48,6 +48,7 @@ std::string architecture(const LlamaConfig& config) {
 // The tables of results: all but those on judges, inputs and folders, which belong to the report.
 std::string evaluation(const std::vector<std::string>& folders) {
   std::vector<report::Run> runs;
+  runs.reserve(folders.size());
   for (const std::string& folder : folders) runs.push_back(report::read_run(folder));
   std::string text = "## Evaluation\n\n";
   for (const report::Table& table : report::tables(runs))

@@ -159,6 +159,7 @@ void run(const Options& options) {
 // The instructions' difficulty, from several models' annotations.
 void run_difficulty(const std::vector<std::string>& files, const std::string& out) {
   std::vector<std::vector<alpaca::Annotation>> models;
+  models.reserve(files.size());
   for (const std::string& file : files) models.push_back(alpaca::read_annotations(file));
   alpaca::write_difficulty(out, models[0], alpaca::fit_difficulty(models));
 }

@@ -20,6 +20,7 @@ struct Options {
 ifeval::Answers ask(RunFolder& run, ChatModel& model, const std::vector<ifeval::Prompt>& prompts) {
   constexpr int64_t kAnswerTokens = 1280;
   std::vector<ChatRequest> requests;
+  requests.reserve(prompts.size());
   for (const ifeval::Prompt& prompt : prompts)
     requests.push_back(
         {.messages = {{.role = "user", .content = ifeval::render(prompt)}}, .max_new_tokens = kAnswerTokens});

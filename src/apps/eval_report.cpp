@@ -16,6 +16,7 @@ struct Options {
 
 void run(const Options& options) {
   std::vector<report::Run> runs;
+  runs.reserve(options.folders.size());
   for (const std::string& folder : options.folders) runs.push_back(report::read_run(folder));
   write_file_atomic(options.page, report::html(runs));
   inform("wrote {}", options.page);

@@ -80,8 +80,9 @@ void run_choice(const Options& options, const choice::Task& task) {
   settings["model"] = model.identity();
   RunFolder folder(options.out, settings);
   const choice::Result result = choice::run(
-      folder, task, questions, setup,
-      [&](const std::string& text, const std::string& answer) { return model.open()(text, answer); });
+      folder, task, questions, setup, [&](const std::string& text, std::span<const std::string> answers) {
+        return model.open()(text, answers);
+      });
   finish(folder, options, model.identity()["name"], result.items, result.summary);
 }
 

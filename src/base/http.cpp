@@ -73,7 +73,7 @@ using Url = std::unique_ptr<CURLU, FreeUrl>;
 std::string part(const Url& url, CURLUPart which, unsigned int flags) {
   char* text = nullptr;
   if (curl_url_get(url.get(), which, &text, flags) != CURLUE_OK) return "";
-  const std::string result = text;
+  std::string result = text;
   curl_free(text);
   return result;
 }

@@ -16,16 +16,27 @@ std::vector<int32_t> Likelihood::with_bos(const std::string& text) const {
   return ids;
 }
 
-double Likelihood::operator()(const std::string& text, const std::string& continuation) {
+std::vector<double> Likelihood::operator()(const std::string& text,
+                                           std::span<const std::string> continuations) {
   const size_t end = text.find_last_not_of(' ') + 1;  // 0 where all is space.
-  const std::vector<int32_t> whole = with_bos(text + continuation);
   const size_t known = std::max<size_t>(with_bos(text.substr(0, end)).size(), 1);
-  if (whole.size() <= known)
-    fail("the answer \"{}\" is no token of its own after its question", continuation);
-  const size_t cut = whole.size() > context_ ? whole.size() - context_ : 0;
-  const std::vector<double> scores = scorer_.score(std::span(whole).subspan(cut));
-  const size_t counted = std::min(whole.size() - known, scores.size());
-  return std::accumulate(scores.end() - static_cast<std::ptrdiff_t>(counted), scores.end(), 0.0);
+  std::vector<std::vector<int32_t>> wholes;
+  std::vector<size_t> counted;
+  for (const std::string& continuation : continuations) {
+    std::vector<int32_t> whole = with_bos(text + continuation);
+    if (whole.size() <= known)
+      fail("the answer \"{}\" is no token of its own after its question", continuation);
+    counted.push_back(whole.size() - known);
+    if (whole.size() > context_)
+      whole.erase(whole.begin(), whole.end() - static_cast<std::ptrdiff_t>(context_));
+    wholes.push_back(std::move(whole));
+  }
+  std::vector<double> sums;
+  for (const std::vector<double>& scores : scorer_.score_together(wholes)) {
+    const size_t count = std::min(counted[sums.size()], scores.size());
+    sums.push_back(std::accumulate(scores.end() - static_cast<std::ptrdiff_t>(count), scores.end(), 0.0));
+  }
+  return sums;
 }
 
 Likelihood::Sum Likelihood::whole(const std::string& text) {

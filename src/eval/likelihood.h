@@ -3,6 +3,7 @@
 // context is cut off at the front.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,8 @@ class Likelihood {
   // `context`: the most tokens the model looks at. Both must outlive this.
   Likelihood(Llama& model, const Tokenizer& tokenizer, int64_t context);
 
-  // The natural logarithm of the continuation's probability. Throws Error for an empty continuation.
-  double operator()(const std::string& text, const std::string& continuation);
+  // The natural logarithm of each continuation's probability. Throws Error for an empty one.
+  std::vector<double> operator()(const std::string& text, std::span<const std::string> continuations);
 
   // Of a whole text, from its first token on, in windows that overlap by half.
   struct Sum {

@@ -21,10 +21,14 @@ void Scorer::check_vocabulary(std::span<const int32_t> ids) const {
 }
 
 std::vector<double> Scorer::score_window(std::span<const int32_t> ids) {
-  std::vector<double> scores;
   cache_.truncate(0, 0);
+  return score_from(ids, 1);
+}
+
+std::vector<double> Scorer::score_from(std::span<const int32_t> ids, size_t first) {
+  std::vector<double> scores;
   // The last token is a target only.
-  for (size_t done = 0; done + 1 < ids.size();) {
+  for (size_t done = first - 1; done + 1 < ids.size();) {
     const size_t count = std::min<size_t>(ids.size() - 1 - done, Llama::kMaxTokens);
     const SequenceTokens batch[] = {{.sequence = 0, .ids = ids.subspan(done, count)}};
     const Tensor hidden = model_.forward(batch, cache_);
@@ -35,14 +39,41 @@ std::vector<double> Scorer::score_window(std::span<const int32_t> ids) {
   return scores;
 }
 
-std::vector<double> Scorer::score(std::span<const int32_t> ids) {
+void Scorer::check(std::span<const int32_t> ids) const {
   check_vocabulary(ids);
   if (std::ssize(ids) > cache_.max_positions())
     fail(
         "the text has {} tokens, and the context holds {}; shorten it, or use --perplexity, which moves a "
         "window over long texts",
         ids.size(), cache_.max_positions());
+}
+
+std::vector<double> Scorer::score(std::span<const int32_t> ids) {
+  check(ids);
   return score_window(ids);
+}
+
+std::vector<std::vector<double>> Scorer::score_together(std::span<const std::vector<int32_t>> texts) {
+  if (texts.empty()) return {};
+  size_t num_shared = texts[0].size();
+  for (const std::vector<int32_t>& ids : texts) {
+    check(ids);
+    const auto differ = std::mismatch(ids.begin(), ids.end(), texts[0].begin(), texts[0].end()).first;
+    num_shared = std::min(num_shared, static_cast<size_t>(differ - ids.begin()));
+  }
+  const std::span<const int32_t> start = std::span(texts[0]).first(num_shared);
+  const std::vector<double> shared = score_window(start);
+  std::vector<std::vector<double>> all;
+  for (const std::vector<int32_t>& ids : texts) {
+    // The last shared token is fed again, as its next one differs.
+    const size_t first = std::max<size_t>(num_shared, 1);
+    cache_.truncate(0, static_cast<int64_t>(first - 1));
+    std::vector<double> scores = shared;
+    const std::vector<double> own = score_from(ids, first);
+    scores.insert(scores.end(), own.begin(), own.end());
+    all.push_back(std::move(scores));
+  }
+  return all;
 }
 
 std::vector<double> Scorer::score_in_windows(std::span<const int32_t> ids) {

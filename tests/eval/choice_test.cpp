@@ -85,10 +85,11 @@ TEST(Choice, ARunIsScoredOnceAndResumed) {
   const std::vector<Question> questions(
       4, {.category = "", .text = "Q", .answers = {"a", "b"}, .is_right = {true, false}});
   int num_asked = 0;
-  const auto likelihood = [&](const std::string& text, const std::string& answer) {
+  const auto likelihood = [&](const std::string& text, std::span<const std::string> answers) {
     EXPECT_EQ(text, "Q");
+    EXPECT_EQ(answers[1], " b");
     ++num_asked;
-    return answer == " a" ? -1.0 : -2.0;
+    return std::vector<double>{-1, -2};
   };
   const choice::Setup setup{.pool = {}, .num_examples = 0, .preface = ""};
   for (int round = 0; round < 2; ++round) {
@@ -97,7 +98,7 @@ TEST(Choice, ARunIsScoredOnceAndResumed) {
     EXPECT_EQ(result.summary["acc"], 1.0);
     EXPECT_EQ(result.items.size(), 4u);
   }
-  EXPECT_EQ(num_asked, 8);
+  EXPECT_EQ(num_asked, 4);
 }
 
 TEST(Choice, RowsOfAnotherFormAreErrors) {

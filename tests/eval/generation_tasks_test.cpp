@@ -170,13 +170,29 @@ TEST(Likelihood, TheContinuationIsWhatTheWholeAddsToTheText) {
   Llama llama = Llama::load(*device, files.path(), {});
   const Tokenizer tokenizer = Tokenizer::load(files.path());
   Likelihood likelihood(llama, tokenizer, TinyChatModel::kContext);
-  const double both = likelihood("", "Kissa istuu"), first = likelihood("", "Kissa"),
-               second = likelihood("Kissa", " istuu");
-  EXPECT_NEAR(both, first + second, 1e-3);  // Through the model in bf16, at other batch shapes.
-  EXPECT_NEAR(likelihood("Kissa ", "istuu"), second, 1e-3);  // The space goes with the continuation.
+  const auto one = [&](const std::string& text, const std::string& continuation) {
+    return likelihood(text, {&continuation, 1})[0];
+  };
+  const double both = one("", "Kissa istuu"), first = one("", "Kissa"), second = one("Kissa", " istuu");
+  EXPECT_NEAR(both, first + second, 1e-3);            // Through the model in bf16, at other batch shapes.
+  EXPECT_NEAR(one("Kissa ", "istuu"), second, 1e-3);  // The space goes with the continuation.
   EXPECT_NEAR(likelihood.whole("Kissa istuu").log_prob, both, 1e-3);
-  EXPECT_LT(likelihood(std::string(500, 'x'), " y"), 0);  // Longer than the context: cut at the front.
-  EXPECT_THROW(likelihood("x", ""), Error);
+  EXPECT_LT(one(std::string(500, 'x'), " y"), 0);  // Longer than the context: cut at the front.
+  EXPECT_THROW(one("x", ""), Error);
+}
+
+TEST(Likelihood, AnswersToOneQuestionAreScoredAsAlone) {
+  const TinyChatModel files;
+  const auto device = Device::reference();
+  Llama llama = Llama::load(*device, files.path(), {});
+  const Tokenizer tokenizer = Tokenizer::load(files.path());
+  Likelihood likelihood(llama, tokenizer, TinyChatModel::kContext);
+  const std::vector<std::string> answers = {" mies", " mieli", " talo", " mies kulki"};
+  for (const std::string& text : {std::string("Vanha"), std::string(), std::string(200, 'x')}) {
+    const std::vector<double> together = likelihood(text, answers);
+    for (size_t i = 0; i < answers.size(); ++i)
+      EXPECT_NEAR(together[i], likelihood(text, {&answers[i], 1})[0], 1e-9) << text << answers[i];
+  }
 }
 
 }  // namespace

@@ -126,10 +126,9 @@ Result run(RunFolder& folder, const Task& task, std::span<const Question> questi
   for (size_t i = 0; i < questions.size(); ++i) {
     const Question& question = questions[i];
     const auto compute = [&] {
-      nlohmann::json all = nlohmann::json::array();
-      for (const std::string& answer : question.answers)
-        all.push_back(log_likelihood(texts[i], " " + answer));
-      return all;
+      std::vector<std::string> continuations;
+      for (const std::string& answer : question.answers) continuations.push_back(" " + answer);
+      return nlohmann::json(log_likelihood(texts[i], continuations));
     };
     const std::vector<double> likelihoods =
         folder.value(fmt::format("likelihood/{}/{}", i, sha256(texts[i])), compute);

@@ -61,7 +61,8 @@ struct Grade {
 Grade grade(const Question& question, std::span<const double> log_likelihoods);
 
 // All questions by a model that tells log-likelihoods; what is in the run's journal is not computed again.
-using LogLikelihood = std::function<double(const std::string& text, const std::string& continuation)>;
+using LogLikelihood =
+    std::function<std::vector<double>(const std::string& text, std::span<const std::string> continuations)>;
 struct Result {
   std::vector<RunItem> items;
   nlohmann::ordered_json summary;
