@@ -8,7 +8,7 @@ namespace poro {
 
 std::filesystem::path eval_data_file(const std::filesystem::path& name) {
   if (const char* folder = std::getenv("PORO_EVAL_DATA")) {
-    const std::filesystem::path path = std::filesystem::path(folder) / name;
+    std::filesystem::path path = std::filesystem::path(folder) / name;
     if (!std::filesystem::exists(path))
       fail("PORO_EVAL_DATA names {}, which holds no {}; run tools/install-eval-data, or unset it", folder,
            name.string());

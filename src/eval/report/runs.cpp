@@ -36,8 +36,9 @@ std::vector<std::string> in_order(const std::vector<std::pair<std::string, std::
   const auto add = [&](const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
-  for (const auto& [key, title] : titles)
-    if (std::any_of(runs.begin(), runs.end(), [&](const Run& run) { return run.*member == key; })) add(key);
+  for (const auto& title : titles)
+    if (std::any_of(runs.begin(), runs.end(), [&](const Run& run) { return run.*member == title.first; }))
+      add(title.first);
   for (const Run& run : runs) add(run.*member);
   return names;
 }
