@@ -12,6 +12,7 @@ void add_bench(CLI::App& root) {
   add_bench_model(*bench);
   add_bench_ops(*bench);
   add_bench_tokenize(*bench);
+  add_bench_train(*bench);
 }
 
 }  // namespace poro

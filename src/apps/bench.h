@@ -10,5 +10,6 @@ namespace poro {
 void add_bench_model(CLI::App& bench);
 void add_bench_ops(CLI::App& bench);
 void add_bench_tokenize(CLI::App& bench);
+void add_bench_train(CLI::App& bench);
 
 }  // namespace poro

@@ -1,5 +1,6 @@
-// Where operations run. A Device holds exactly one backend: Reference (naive, double precision, the oracle) or Cpu (threads
-// and the processor's instruction set). The door in ops/op.h picks the backend's `run` overload.
+// Where operations run. A Device holds exactly one backend: Reference (naive, double precision, the oracle)
+// or Cpu (threads and the processor's instruction set). The door in ops/op.h picks the backend's `run`
+// overload.
 #pragma once
 
 #include <cstddef>
@@ -25,8 +26,12 @@ class Cpu {
   // `level` no higher than detect_isa().
   explicit Cpu(int threads, Isa level = detect_isa()) : isa(level), pool(threads) {}
 
-  // Scratch memory for one operation, 64-byte aligned; the content is lost at the next call. Grows to the largest request.
-  std::byte* scratch(size_t bytes);
+  // Scratch memory for one operation, 64-byte aligned; the content is lost at the next call. Grows to the
+  // largest request.
+  std::byte* scratch(size_t bytes) { return grown(scratch_, bytes); }
+  // The same for an operation that hands its operands, made over, to another one, which has scratch of its
+  // own.
+  std::byte* operands(size_t bytes) { return grown(operands_, bytes); }
 
   const Isa isa;
   ThreadPool pool;
@@ -36,8 +41,13 @@ class Cpu {
   struct Free {
     void operator()(std::byte* memory) const;
   };
-  std::unique_ptr<std::byte, Free> scratch_;
-  size_t scratch_bytes_ = 0;
+  struct Growing {
+    std::unique_ptr<std::byte, Free> memory;
+    size_t bytes = 0;
+  };
+  static std::byte* grown(Growing& growing, size_t bytes);
+
+  Growing scratch_, operands_;
 };
 
 class Trace;
@@ -66,8 +76,8 @@ class Device {
   std::variant<Reference, Cpu> backend_;
 };
 
-// Memory with a name, allocated at start and freed together; `report` of several arenas is the memory plan. Pages are backed
-// by huge pages where the system offers them.
+// Memory with a name, allocated at start and freed together; `report` of several arenas is the memory plan.
+// Pages are backed by huge pages where the system offers them.
 class Arena {
  public:
   explicit Arena(std::string name) : name_(std::move(name)) {}

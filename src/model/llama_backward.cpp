@@ -105,20 +105,21 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
   const BlockTensors& b = a.block(layer);
   const BlockGradients& d = a.gradients;
+  const DType operands = w.q.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32;
 
   Tensor dx = whole_gradient(a.ranks, d);
-  run(device, LinearWeightGradient{.dy = dx, .x = b.gated, .dw = g.down});
+  run(device, LinearWeightGradient{.dy = dx, .x = b.gated, .dw = g.down, .operands = operands});
   run(device, LinearInputGradient{.dy = dx, .w = w.down, .dx = d.gated, .residual = {}});
   run(device, SwiGluBackward{.gate = b.gate, .up = b.up, .dy = d.gated, .dgate = d.gate, .dup = d.up});
-  run(device, LinearWeightGradient{.dy = d.gate, .x = b.ffn_normed, .dw = g.gate});
-  run(device, LinearWeightGradient{.dy = d.up, .x = b.ffn_normed, .dw = g.up});
+  run(device, LinearWeightGradient{.dy = d.gate, .x = b.ffn_normed, .dw = g.gate, .operands = operands});
+  run(device, LinearWeightGradient{.dy = d.up, .x = b.ffn_normed, .dw = g.up, .operands = operands});
   run(device, LinearInputGradient{.dy = d.gate, .w = w.gate, .dx = d.normed, .residual = {}});
   run(device, LinearInputGradient{.dy = d.up, .w = w.up, .dx = d.normed, .residual = d.normed});
   backward_norm(a, {.x = b.middle, .w = w.ffn_norm, .rstd = b.ffn_rstd, .dy = summed_rows(a.ranks, d.normed), .dx = d.x,
                     .dw = g.ffn_norm});
 
   dx = whole_gradient(a.ranks, d);
-  run(device, LinearWeightGradient{.dy = dx, .x = b.attended, .dw = g.o});
+  run(device, LinearWeightGradient{.dy = dx, .x = b.attended, .dw = g.o, .operands = operands});
   run(device, LinearInputGradient{.dy = dx, .w = w.o, .dx = d.attended, .residual = {}});
   run(device, PackedAttentionBackward{.q = b.q.reshaped(query_heads), .k = b.k.reshaped(key_heads),
                                       .v = b.v.reshaped(key_heads), .starts = a.starts, .y = b.attended.reshaped(query_heads),
@@ -128,9 +129,9 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
                    .rotation = Rotation::kBackward});
   run(device, Rope{.x = d.q.reshaped(query_heads), .positions = a.positions, .frequencies = a.frequencies,
                    .rotation = Rotation::kBackward});
-  run(device, LinearWeightGradient{.dy = d.v, .x = b.normed, .dw = g.v});
-  run(device, LinearWeightGradient{.dy = d.k, .x = b.normed, .dw = g.k});
-  run(device, LinearWeightGradient{.dy = d.q, .x = b.normed, .dw = g.q});
+  run(device, LinearWeightGradient{.dy = d.v, .x = b.normed, .dw = g.v, .operands = operands});
+  run(device, LinearWeightGradient{.dy = d.k, .x = b.normed, .dw = g.k, .operands = operands});
+  run(device, LinearWeightGradient{.dy = d.q, .x = b.normed, .dw = g.q, .operands = operands});
   run(device, LinearInputGradient{.dy = d.v, .w = w.v, .dx = d.normed, .residual = {}});
   run(device, LinearInputGradient{.dy = d.k, .w = w.k, .dx = d.normed, .residual = d.normed});
   run(device, LinearInputGradient{.dy = d.q, .w = w.q, .dx = d.normed, .residual = d.normed});

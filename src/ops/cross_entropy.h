@@ -13,8 +13,8 @@ namespace poro {
 struct TargetLogProbs {
   Tensor hidden;   // (T, C)
   Matrix head;     // (V, C)
-  Tensor targets;  // (T) i32
-  Tensor logp;     // (T)
+  Tensor targets;  // (T) i32; rows with a negative one cost nothing
+  Tensor logp;     // (T); 0 where there is no target
   int64_t first_id = 0;  // Of the head's first row
   Tensor lse = {};       // (T) f64 or none
 };
@@ -27,7 +27,7 @@ struct CrossEntropyBackward {
   Tensor coefficients;  // (T) f64; rows with zero cost nothing
   Tensor dhidden;       // (T, C)
   Tensor dhead;         // (V, C), added to
-  Tensor logp;          // (T) or none: the log-probabilities too, for losses whose coefficients do not need them
+  Tensor logp;          // (T) or none: the log-probabilities too, for losses whose coefficients do not need them; 0 where those are
   int64_t first_id = 0;  // Of the head's first row
   Tensor lse = {};       // (T) f64 or none: the denominators over all rows, where the head is a part; then no logp
 };

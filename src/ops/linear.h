@@ -27,6 +27,7 @@ PORO_OP(LinearInputGradient);
 struct LinearWeightGradient {
   Tensor dy, x;  // (T, O), (T, I)
   Tensor dw;     // (O, I)
+  DType operands = DType::kF32;  // kBF16: x may be rounded to it, and dy, as the forward product rounds; sums stay as they are.
 };
 PORO_OP(LinearWeightGradient);
 

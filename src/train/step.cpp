@@ -35,17 +35,18 @@ StepReport Trainer::step() {
 // A loss is a coefficient per token: cross-entropy knows its own beforehand, a preference's follow from the
 // log-probabilities.
 void Trainer::accumulate(const Batch& batch, double count, LossSums& sums) {
+  const std::vector<int32_t> targets = counted_targets(batch);
   model_.forward_training(batch.ids, batch.starts);
   if (is_preference()) {
-    const std::vector<double> logp = model_.training_log_probs(batch.targets);
+    const std::vector<double> logp = model_.training_log_probs(targets);
     const std::vector<ReferenceSums> reference =
         reference_ ? reference_->of(batch) : std::vector<ReferenceSums>(batch.pairs.size());
-    model_.backward(batch.targets,
+    model_.backward(targets,
                     preference_coefficients(preference_options(), batch, logp, reference, count, sums),
                     gradients_);
   } else {
     const std::vector<double> logp =
-        model_.backward(batch.targets, cross_entropy_coefficients(batch, count), gradients_);
+        model_.backward(targets, cross_entropy_coefficients(batch, count), gradients_);
     add_cross_entropy(batch, logp, count, sums);
   }
 }

@@ -48,6 +48,13 @@ Trainer::Trainer(const Parts& parts, const Shards::Source& source)
   counters_.position = parts.data.mixture->start();
 }
 
+std::vector<int32_t> counted_targets(const Batch& batch) {
+  std::vector<int32_t> targets = batch.targets;
+  for (size_t t = 0; t < targets.size(); ++t)
+    if (batch.weights[t] == 0) targets[t] = -1;
+  return targets;
+}
+
 Batch Trainer::fitted(const Batch& batch) const {
   Batch result = batch;
   while (result.num_tokens() % shards_.tensor_ranks().size() != 0) {
@@ -71,7 +78,7 @@ PreferenceOptions Trainer::preference_options() const {
 std::vector<double> Trainer::log_probs(const Batch& batch) {
   const Batch fit = fitted(batch);
   model_.forward_training(fit.ids, fit.starts);
-  return model_.training_log_probs(fit.targets);
+  return model_.training_log_probs(counted_targets(fit));
 }
 
 double model_flops(const LlamaConfig& config, const Batch& batch) {

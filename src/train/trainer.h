@@ -101,6 +101,9 @@ class Trainer {
   TrainerCounters counters_;
 };
 
+// The targets, -1 where they do not count.
+std::vector<int32_t> counted_targets(const Batch& batch);
+
 // Floating-point operations of forward and backward over a batch: 6 for each weight of a matrix and token, 12
 // for each pair of tokens that see each other, query head and element.
 double model_flops(const LlamaConfig& config, const Batch& batch);

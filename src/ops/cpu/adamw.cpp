@@ -1,8 +1,11 @@
 // The update in f32, corrections and factors in double.
 #include "ops/adamw.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "ops/cpu/gradient_kernels.h"
+#include "ops/cpu/kernels.h"
 #include "ops/stochastic_rounding.h"
 
 namespace poro {
@@ -29,17 +32,6 @@ float updated(const Factors& f, float weight, float first, float second) {
   return weight * f.decay - f.rate * first / (std::sqrt(second) * f.root_scale + f.eps);
 }
 
-void update_exact(const AdamW& op, const Factors& f, Range range) {
-  float *weights = op.weights.as<float>(), *first = op.first.as<float>(), *second = op.second.as<float>();
-  const float* gradients = op.gradient.as<float>();
-  for (int64_t i = range.begin; i < range.end; ++i) {
-    const float gradient = gradients[i] * f.scale;
-    first[i] = f.beta1 * first[i] + f.rest1 * gradient;
-    second[i] = f.beta2 * second[i] + f.rest2 * gradient * gradient;
-    weights[i] = updated(f, weights[i], first[i], second[i]);
-  }
-}
-
 void update_rounded(const AdamW& op, const Factors& f, Range range) {
   float* weights = op.weights.as<float>();
   BFloat16 *firsts = op.first.as<BFloat16>(), *seconds = op.second.as<BFloat16>();
@@ -55,20 +47,30 @@ void update_rounded(const AdamW& op, const Factors& f, Range range) {
   }
 }
 
+// Elements [range) in pieces that stay in the cache from the update to the rounding.
+void update(Cpu& cpu, const AdamW& op, const Factors& f, Range range) {
+  constexpr int64_t kPiece = 4096;
+  float* weights = op.weights.as<float>();
+  for (int64_t first = range.begin; first < range.end; first += kPiece) {
+    const int64_t count = std::min(kPiece, range.end - first);
+    if (op.first.dtype == DType::kBF16)
+      update_rounded(op, f, {first, first + count});
+    else
+      gradient_kernels(cpu.isa).adamw({.weights = weights + first, .first = op.first.as<float>() + first,
+                                       .second = op.second.as<float>() + first, .gradient = op.gradient.as<float>() + first,
+                                       .count = count, .scale = f.scale, .eps = f.eps, .beta1 = f.beta1, .rest1 = f.rest1,
+                                       .beta2 = f.beta2, .rest2 = f.rest2, .decay = f.decay, .rate = f.rate, .root_scale = f.root_scale});
+    if (op.rounded)
+      kernels(cpu.isa).convert({.from = weights + first, .from_dtype = DType::kF32, .to = op.rounded.as<BFloat16>() + first,
+                                .to_dtype = DType::kBF16, .count = count});
+  }
+}
+
 }  // namespace
 
 void run(Cpu& cpu, const AdamW& op) {
   const Factors factors = factors_of(op);
-  parallel_for(cpu.pool, op.weights.elements(), 4096, [&](Range range) {
-    if (op.first.dtype == DType::kBF16)
-      update_rounded(op, factors, range);
-    else
-      update_exact(op, factors, range);
-    if (!op.rounded) return;
-    const float* weights = op.weights.as<float>();
-    BFloat16* rounded = op.rounded.as<BFloat16>();
-    for (int64_t i = range.begin; i < range.end; ++i) rounded[i] = BFloat16(weights[i]);
-  });
+  parallel_for(cpu.pool, op.weights.elements(), 4096, [&](Range range) { update(cpu, op, factors, range); });
 }
 
 }  // namespace poro

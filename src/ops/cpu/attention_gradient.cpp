@@ -1,53 +1,62 @@
 // Gradient of packed attention: one thread per key/value head, so that dk and dv are summed in one order.
-#include <cmath>
+#include <algorithm>
 
 #include "ops/attention.h"
+#include "ops/cpu/gradient_kernels.h"
 
 namespace poro {
 namespace {
 
-float dot(const float* a, const float* b, int64_t count) {
-  float sums[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    for (int64_t lane = 0; lane < 8; ++lane) sums[lane] += a[i + lane] * b[i + lane];
-  float sum = 0;
-  for (; i < count; ++i) sum += a[i] * b[i];
-  for (const float lane : sums) sum += lane;
-  return sum;
-}
+void fill_zeros(const Tensor& tensor) { std::fill_n(tensor.as<float>(), tensor.elements(), 0.0f); }
 
-// Gradients that flow through one query head of one token.
-void backward_row(const PackedAttentionBackward& op, int64_t t, int64_t h, int64_t kv) {
-  const int64_t head_dim = op.q.dim(2), num_kv_heads = op.k.dim(1), row = t * op.q.dim(1) + h;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(head_dim)), lse = op.lse.as<float>()[row];
-  const float *q = op.q.as<float>() + row * head_dim, *dy = op.dy.as<float>() + row * head_dim;
-  float* dq = op.dq.as<float>() + row * head_dim;
-  const float delta = dot(dy, op.y.as<float>() + row * head_dim, head_dim);
-  for (int64_t s = op.starts.as<int32_t>()[t]; s <= t; ++s) {
-    const int64_t at = (s * num_kv_heads + kv) * head_dim;
-    const float *k = op.k.as<float>() + at, *v = op.v.as<float>() + at;
-    const float p = std::exp(dot(q, k, head_dim) * scale - lse), ds = p * (dot(dy, v, head_dim) - delta) * scale;
-    float *dk = op.dk.as<float>() + at, *dv = op.dv.as<float>() + at;
-    for (int64_t d = 0; d < head_dim; ++d) {
-      dq[d] += ds * k[d];
-      dk[d] += ds * q[d];
-      dv[d] += p * dy[d];
-    }
+// delta[t, h] = dy . y: what the softmax takes off every score's gradient.
+void sum_deltas(const PackedAttentionBackward& op, Range rows, float* delta) {
+  const int64_t head_dim = op.q.dim(2);
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const float *dy = op.dy.as<float>() + row * head_dim, *y = op.y.as<float>() + row * head_dim;
+    float sums[8] = {};
+    int64_t d = 0;
+    for (; d + 8 <= head_dim; d += 8)
+      for (int64_t lane = 0; lane < 8; ++lane) sums[lane] += dy[d + lane] * y[d + lane];
+    float sum = 0;
+    for (; d < head_dim; ++d) sum += dy[d] * y[d];
+    for (const float lane : sums) sum += lane;
+    delta[row] = sum;
   }
 }
-
-void fill_zeros(const Tensor& tensor) { std::fill_n(tensor.as<float>(), tensor.elements(), 0.0f); }
 
 }  // namespace
 
 void run(Cpu& cpu, const PackedAttentionBackward& op) {
-  const int64_t num_kv_heads = op.k.dim(1), group = op.q.dim(1) / num_kv_heads;
+  const int64_t tokens = op.q.dim(0), heads = op.q.dim(1), head_dim = op.q.dim(2), num_kv_heads = op.k.dim(1);
+  const int64_t group = heads / num_kv_heads, per_thread = attention_gradient_floats(head_dim);
   for (const Tensor* tensor : {&op.dq, &op.dk, &op.dv}) fill_zeros(*tensor);
-  parallel_for(cpu.pool, num_kv_heads, 1, [&](Range heads) {
-    for (int64_t kv = heads.begin; kv < heads.end; ++kv)
-      for (int64_t t = 0; t < op.q.dim(0); ++t)
-        for (int64_t h = kv * group; h < (kv + 1) * group; ++h) backward_row(op, t, h, kv);
+  float* scratch = reinterpret_cast<float*>(
+      cpu.scratch(static_cast<size_t>(tokens * heads + cpu.pool.size() * per_thread) * sizeof(float)));
+  float* delta = scratch + cpu.pool.size() * per_thread;
+  parallel_for(cpu.pool, tokens * heads, 64, [&](Range rows) { sum_deltas(op, rows, delta); });
+  cpu.pool.run([&](int thread) {
+    const Range range = share(num_kv_heads, thread, cpu.pool.size());
+    for (int64_t kv = range.begin; kv < range.end; ++kv) {
+      const int64_t query = kv * group * head_dim, key = kv * head_dim;
+      gradient_kernels(cpu.isa).attend({.q = op.q.as<float>() + query,
+                                        .dy = op.dy.as<float>() + query,
+                                        .k = op.k.as<float>() + key,
+                                        .v = op.v.as<float>() + key,
+                                        .dq = op.dq.as<float>() + query,
+                                        .dk = op.dk.as<float>() + key,
+                                        .dv = op.dv.as<float>() + key,
+                                        .lse = op.lse.as<float>() + kv * group,
+                                        .delta = delta + kv * group,
+                                        .starts = op.starts.as<int32_t>(),
+                                        .tokens = tokens,
+                                        .group = group,
+                                        .head_dim = head_dim,
+                                        .token_stride = heads * head_dim,
+                                        .key_stride = num_kv_heads * head_dim,
+                                        .lse_stride = heads,
+                                        .scratch = scratch + thread * per_thread});
+    }
   });
 }
 

@@ -34,6 +34,9 @@ double target_logit(const std::vector<double>& logits, int64_t target) {
 
 void run(Reference&, const TargetLogProbs& op) {
   for (int64_t t = 0; t < op.hidden.dim(0); ++t) {
+    store_element(op.logp, t, 0);
+    if (op.lse) op.lse.as<double>()[t] = 0;
+    if (op.targets.as<int32_t>()[t] < 0) continue;
     const std::vector<double> logits = logits_of_row(op.hidden, op.head, t);
     const double logit = target_logit(logits, op.targets.as<int32_t>()[t] - op.first_id), denominator = log_sum_exp(logits);
     store_element(op.logp, t, op.lse ? logit : logit - denominator);
@@ -49,7 +52,7 @@ void run(Reference&, const CrossEntropyBackward& op) {
     const int64_t target = op.targets.as<int32_t>()[t] - op.first_id;
     const std::vector<double> logits = logits_of_row(op.hidden, op.head, t);
     const double denominator = op.lse ? op.lse.as<double>()[t] : log_sum_exp(logits);
-    if (op.logp) store_element(op.logp, t, target_logit(logits, target) - denominator);
+    if (op.logp) store_element(op.logp, t, coefficient == 0 ? 0.0 : target_logit(logits, target) - denominator);
     std::vector<double> dhidden(static_cast<size_t>(width));
     for (int64_t v = 0; coefficient != 0 && v < op.head.outputs(); ++v) {
       const double dlogit = coefficient * (std::exp(logits[static_cast<size_t>(v)] - denominator) - (v == target ? 1.0 : 0.0));
