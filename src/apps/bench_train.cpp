@@ -1,5 +1,5 @@
-// `poro bench train`: whole optimizer steps over random tokens, beside the peak of the unit that multiplies, measured in the
-// same run; and where the time of a step goes, op by op.
+// `poro bench train`: whole optimizer steps over random tokens, beside the peak of the unit that multiplies,
+// measured in the same run; and where the time of a step goes, op by op.
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,15 +49,19 @@ Recipe recipe_of(const Options& options, const fs::path& folder, int64_t vocab_s
   std::string rows;
   for (int64_t row = 0; row < options.micro_batch * options.accumulation; ++row) {
     Json ids = Json::array();
-    for (int64_t i = 0; i < options.sequence; ++i) ids.push_back((i * 7919 + row * 104729 + 12345) % vocab_size);
+    for (int64_t i = 0; i < options.sequence; ++i)
+      ids.push_back((i * 7919 + row * 104729 + 12345) % vocab_size);
     rows += Json{{"input_ids", ids}}.dump() + "\n";
   }
   write_file_atomic(folder / "rows.jsonl", rows);
-  recipe.data.sources = {{.path = (folder / "rows.jsonl").string(), .name = "random", .weight = {}, .epochs = {}}};
+  recipe.data.sources = {
+      {.path = (folder / "rows.jsonl").string(), .name = "random", .weight = {}, .epochs = {}}};
   recipe.data.cache = (folder / "cache").string();
   recipe.data.sequence_length = options.sequence;
   recipe.data.packing = PackingKind::kNone;
-  const auto set = [](const char* option, const std::string& word, auto& value) { read_value(ConfigJson(word), option, value); };
+  const auto set = [](const char* option, const std::string& word, auto& value) {
+    read_value(ConfigJson(word), option, value);
+  };
   set("--dtype", options.dtype, recipe.train.precision);
   set("--moments", options.moments, recipe.optimizer.moments);
   set("--recompute", options.recompute, recipe.train.recompute);
@@ -80,7 +84,8 @@ Json by_op(const Trace& trace, double seconds) {
 
 void bench_train(const Options& options) {
   ModelOptions model{.model = options.model, .threads = options.threads, .seed = {}, .context = {}};
-  if (!is_random_shape(model)) fail("--model {}: the benchmark takes shapes with random weights, shape:1b for one", options.model);
+  if (!is_random_shape(model))
+    fail("--model {}: the benchmark takes shapes with random weights, shape:1b for one", options.model);
   LlamaConfig config = LlamaConfig::named_shape(options.model.substr(std::string_view("shape:").size()));
   if (options.layers > 0) config.num_layers = std::min(options.layers, config.num_layers);
   const auto device = open_device(model);
@@ -94,10 +99,15 @@ void bench_train(const Options& options) {
     // Any small numbers will do, and no two neighbours alike.
     const Tensor tensor = arena.tensor(DType::kBF16, spec.shape);
     for (int64_t i = 0; i < tensor.elements(); ++i)
-      tensor.as<BFloat16>()[i] = BFloat16(spec.has_decay ? 0.02f * static_cast<float>((i * 2654435761u >> 16) % 255 - 127) / 64 : 1.0f);
+      tensor.as<BFloat16>()[i] = BFloat16(
+          spec.has_decay ? 0.02f * static_cast<float>((i * 2654435761u >> 16) % 255 - 127) / 64 : 1.0f);
     return tensor;
   };
-  Trainer trainer({.device = *device, .replicas = *comm, .config = config, .recipe = recipe, .data = data,
+  Trainer trainer({.device = *device,
+                   .replicas = *comm,
+                   .config = config,
+                   .recipe = recipe,
+                   .data = data,
                    .max_tokens = options.sequence * options.micro_batch},
                   source);
   trainer.step();  // Touches all memory, and measures what a backend chooses by.
@@ -132,17 +142,24 @@ void bench_train(const Options& options) {
 
 void add_bench_train(CLI::App& bench) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = bench.add_subcommand("train", "Tokens per second of whole training steps, optimizer included");
-  command->add_option("--model", options->model, "shape:1b, shape:tiny, shape:poro2-8b")->capture_default_str();
-  command->add_option("--layers", options->layers, "Fewer blocks than the shape has, for a machine with less memory; 0: all");
+  CLI::App* command =
+      bench.add_subcommand("train", "Tokens per second of whole training steps, optimizer included");
+  command->add_option("--model", options->model, "shape:1b, shape:tiny, shape:poro2-8b")
+      ->capture_default_str();
+  command->add_option("--layers", options->layers,
+                      "Fewer blocks than the shape has, for a machine with less memory; 0: all");
   command->add_option("--sequence", options->sequence, "Tokens of a sequence")->check(CLI::Range(2, 1 << 20));
-  command->add_option("--micro-batch", options->micro_batch, "Sequences of a pass")->check(CLI::Range(1, 1024));
-  command->add_option("--accumulation", options->accumulation, "Passes of a step")->check(CLI::Range(1, 1024));
+  command->add_option("--micro-batch", options->micro_batch, "Sequences of a pass")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--accumulation", options->accumulation, "Passes of a step")
+      ->check(CLI::Range(1, 1024));
   command->add_option("--dtype", options->dtype, "f32 or bf16")->capture_default_str();
   command->add_option("--moments", options->moments, "f32 or bf16")->capture_default_str();
   command->add_option("--recompute", options->recompute, "none, selective or full")->capture_default_str();
-  command->add_option("--steps", options->steps, "Measured steps; the median counts")->check(CLI::Range(1, 1000));
-  command->add_option("--threads", options->threads, "Threads that compute; 0: every core this process may use");
+  command->add_option("--steps", options->steps, "Measured steps; the median counts")
+      ->check(CLI::Range(1, 1000));
+  command->add_option("--threads", options->threads,
+                      "Threads that compute; 0: every core this process may use");
   command->footer("Example: poro bench train --model shape:1b --sequence 2048 --micro-batch 1");
   command->callback([options] { bench_train(*options); });
 }

@@ -56,13 +56,26 @@ void update(Cpu& cpu, const AdamW& op, const Factors& f, Range range) {
     if (op.first.dtype == DType::kBF16)
       update_rounded(op, f, {first, first + count});
     else
-      gradient_kernels(cpu.isa).adamw({.weights = weights + first, .first = op.first.as<float>() + first,
-                                       .second = op.second.as<float>() + first, .gradient = op.gradient.as<float>() + first,
-                                       .count = count, .scale = f.scale, .eps = f.eps, .beta1 = f.beta1, .rest1 = f.rest1,
-                                       .beta2 = f.beta2, .rest2 = f.rest2, .decay = f.decay, .rate = f.rate, .root_scale = f.root_scale});
+      gradient_kernels(cpu.isa).adamw({.weights = weights + first,
+                                       .first = op.first.as<float>() + first,
+                                       .second = op.second.as<float>() + first,
+                                       .gradient = op.gradient.as<float>() + first,
+                                       .count = count,
+                                       .scale = f.scale,
+                                       .eps = f.eps,
+                                       .beta1 = f.beta1,
+                                       .rest1 = f.rest1,
+                                       .beta2 = f.beta2,
+                                       .rest2 = f.rest2,
+                                       .decay = f.decay,
+                                       .rate = f.rate,
+                                       .root_scale = f.root_scale});
     if (op.rounded)
-      kernels(cpu.isa).convert({.from = weights + first, .from_dtype = DType::kF32, .to = op.rounded.as<BFloat16>() + first,
-                                .to_dtype = DType::kBF16, .count = count});
+      kernels(cpu.isa).convert({.from = weights + first,
+                                .from_dtype = DType::kF32,
+                                .to = op.rounded.as<BFloat16>() + first,
+                                .to_dtype = DType::kBF16,
+                                .count = count});
   }
 }
 

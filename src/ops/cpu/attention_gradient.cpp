@@ -7,7 +7,9 @@
 namespace poro {
 namespace {
 
-void fill_zeros(const Tensor& tensor) { std::fill_n(tensor.as<float>(), tensor.elements(), 0.0f); }
+void fill_zeros(const Tensor& tensor) {
+  std::fill_n(tensor.as<float>(), tensor.elements(), 0.0f);
+}
 
 // delta[t, h] = dy . y: what the softmax takes off every score's gradient.
 void sum_deltas(const PackedAttentionBackward& op, Range rows, float* delta) {

@@ -1,5 +1,5 @@
-// The head and the loss, a chunk of rows at a time: a chunk's logits turn into their own gradient in place. Rows that do not
-// count (a negative target, or coefficient zero) are left out before the first product.
+// The head and the loss, a chunk of rows at a time: a chunk's logits turn into their own gradient in place.
+// Rows that do not count (a negative target, or coefficient zero) are left out before the first product.
 #include "ops/cross_entropy.h"
 
 #include <algorithm>
@@ -15,7 +15,9 @@ namespace poro {
 namespace {
 
 // Rows whose logits are held at once: enough that the head is read seldom, and at most 128 MiB of them.
-int64_t chunk_rows(const Matrix& head) { return std::clamp<int64_t>((int64_t{1} << 25) / head.outputs(), 64, 1024); }
+int64_t chunk_rows(const Matrix& head) {
+  return std::clamp<int64_t>((int64_t{1} << 25) / head.outputs(), 64, 1024);
+}
 
 // The hidden states of the counted rows and their logits, chunk by chunk.
 class CountedRows {
@@ -36,7 +38,8 @@ class CountedRows {
       const std::span<const int64_t> rows(rows_.data() + first, static_cast<size_t>(count));
       const Tensor states = states_.rows(0, count), logits = logits_.rows(0, count);
       for (int64_t i = 0; i < count; ++i)
-        std::memcpy(states.as<float>() + i * width, hidden_.as<float>() + rows[static_cast<size_t>(i)] * width,
+        std::memcpy(states.as<float>() + i * width,
+                    hidden_.as<float>() + rows[static_cast<size_t>(i)] * width,
                     static_cast<size_t>(width) * sizeof(float));
       run(cpu, Linear{.x = states, .w = head_, .y = logits, .residual = {}});
       body(rows, states, logits);
@@ -77,7 +80,8 @@ void run(Cpu& cpu, const TargetLogProbs& op) {
     store_element(op.logp, t, 0);
     if (op.lse) op.lse.as<double>()[t] = 0;
   }
-  CountedRows counted(op.hidden, op.head, rows_where(op.targets.dim(0), [&](int64_t t) { return targets[t] >= 0; }));
+  CountedRows counted(op.hidden, op.head,
+                      rows_where(op.targets.dim(0), [&](int64_t t) { return targets[t] >= 0; }));
   counted.for_chunks(cpu, [&](std::span<const int64_t> rows, const Tensor&, const Tensor& logits) {
     for_rows(cpu, rows, [&](int64_t i) {
       const float* row = logits.as<float>() + i * vocab;
@@ -97,18 +101,22 @@ void run(Cpu& cpu, const CrossEntropyBackward& op) {
   for (int64_t t = 0; op.logp && t < op.targets.dim(0); ++t) store_element(op.logp, t, 0);
   // Turned once for all chunks, in memory that the products of a chunk do not use.
   Arena arena("the head on its side");
-  const Tensor turned = arena.tensor(op.head.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32, {width, vocab});
+  const Tensor turned =
+      arena.tensor(op.head.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32, {width, vocab});
   transpose(cpu.pool, op.head.values, turned);
   const Tensor dstates = arena.tensor(DType::kF32, {std::min(chunk_rows(op.head), op.hidden.dim(0)), width});
-  CountedRows counted(op.hidden, op.head, rows_where(op.targets.dim(0), [&](int64_t t) { return coefficients[t] != 0; }));
+  CountedRows counted(op.hidden, op.head,
+                      rows_where(op.targets.dim(0), [&](int64_t t) { return coefficients[t] != 0; }));
   counted.for_chunks(cpu, [&](std::span<const int64_t> rows, const Tensor& states, const Tensor& logits) {
     for_rows(cpu, rows, [&](int64_t i) {
       float* row = logits.as<float>() + i * vocab;
       const int64_t t = rows[static_cast<size_t>(i)], target = op.targets.as<int32_t>()[t] - op.first_id;
-      const double denominator = op.lse ? op.lse.as<double>()[t] : kernels(cpu.isa).log_sum_exp({.logits = row, .count = vocab});
+      const double denominator =
+          op.lse ? op.lse.as<double>()[t] : kernels(cpu.isa).log_sum_exp({.logits = row, .count = vocab});
       if (op.logp) store_element(op.logp, t, static_cast<double>(row[target]) - denominator);
       const float coefficient = static_cast<float>(coefficients[t]);
-      gradient_kernels(cpu.isa).softmax({.row = row, .count = vocab, .coefficient = coefficient, .shift = static_cast<float>(denominator)});
+      gradient_kernels(cpu.isa).softmax(
+          {.row = row, .count = vocab, .coefficient = coefficient, .shift = static_cast<float>(denominator)});
       if (target >= 0 && target < vocab) row[target] -= coefficient;
     });
     const Tensor dx = dstates.rows(0, states.dim(0));

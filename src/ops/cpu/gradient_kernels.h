@@ -1,5 +1,5 @@
-// The inner loops of training, beside those of kernels.h: written once (row_gradients.h, attention_gradients.h), compiled once
-// per instruction set by gradients_<level>.cpp.
+// The inner loops of training, beside those of kernels.h: written once (row_gradients.h,
+// attention_gradients.h), compiled once per instruction set by gradients_<level>.cpp.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ struct SwiGluGradientArgs {
 struct NormGradientArgs {
   const float *x, *w, *dy;  // (C)
   float rstd;
-  float* dx;   // (C), added to
-  float* dw;   // (C), added to
+  float* dx;  // (C), added to
+  float* dw;  // (C), added to
   int64_t width;
 };
 
@@ -39,14 +39,14 @@ struct AdamWArgs {
 
 // All query heads of one key/value head over all tokens.
 struct AttentionGradientArgs {
-  const float *q, *dy;        // The group's first head of token 0; tokens token_stride apart
-  const float *k, *v;         // Token 0 of the head; tokens key_stride apart
-  float* dq;                  // As q; zeros before
-  float *dk, *dv;             // As k
-  const float *lse, *delta;   // Of the group's first head of token 0, tokens lse_stride apart
-  const int32_t* starts;      // Token t sees [starts[t], t]
+  const float *q, *dy;       // The group's first head of token 0; tokens token_stride apart
+  const float *k, *v;        // Token 0 of the head; tokens key_stride apart
+  float* dq;                 // As q; zeros before
+  float *dk, *dv;            // As k
+  const float *lse, *delta;  // Of the group's first head of token 0, tokens lse_stride apart
+  const int32_t* starts;     // Token t sees [starts[t], t]
   int64_t tokens, group, head_dim, token_stride, key_stride, lse_stride;
-  float* scratch;             // attention_gradient_floats
+  float* scratch;  // attention_gradient_floats
 };
 
 constexpr int64_t kGradientBlock = 64;  // Keys, and rows of queries, that meet at once.

@@ -1,6 +1,6 @@
-// The two gradients of a product are products too, of operands that lie on their side: dx = dy (W^T)^T, and dw = dy^T (x^T)^T. So
-// the operands are turned, which is a pass over memory, and the forward product does the work at its speed, with its promise
-// that no sum depends on the number of threads.
+// The two gradients of a product are products too, of operands that lie on their side: dx = dy (W^T)^T, and
+// dw = dy^T (x^T)^T. So the operands are turned, which is a pass over memory, and the forward product does
+// the work at its speed, with its promise that no sum depends on the number of threads.
 #include <algorithm>
 
 #include "ops/cpu/transpose.h"
@@ -24,7 +24,8 @@ void run(Cpu& cpu, const LinearWeightGradient& op) {
   const Tensor turned_x{.data = memory + dy_bytes, .dtype = x.dtype, .shape = x.shape};
   transpose(cpu.pool, op.dy, turned_dy);
   transpose(cpu.pool, op.x, turned_x);
-  run(cpu, Linear{.x = turned_dy, .w = {.values = turned_x, .quantization = {}}, .y = op.dw, .residual = op.dw});
+  run(cpu,
+      Linear{.x = turned_dy, .w = {.values = turned_x, .quantization = {}}, .y = op.dw, .residual = op.dw});
 }
 
 }  // namespace poro

@@ -23,8 +23,12 @@ void run(Cpu& cpu, const RmsNormBackward& op) {
       float* dw = partial + block * width;
       std::fill_n(dw, width, 0.0f);
       for (int64_t t = block * kNormBlock; t < std::min(tokens, (block + 1) * kNormBlock); ++t)
-        gradient_kernels(cpu.isa).norm({.x = op.x.as<float>() + t * width, .w = w, .dy = op.dy.as<float>() + t * width,
-                                        .rstd = op.rstd.as<float>()[t], .dx = op.dx.as<float>() + t * width, .dw = dw,
+        gradient_kernels(cpu.isa).norm({.x = op.x.as<float>() + t * width,
+                                        .w = w,
+                                        .dy = op.dy.as<float>() + t * width,
+                                        .rstd = op.rstd.as<float>()[t],
+                                        .dx = op.dx.as<float>() + t * width,
+                                        .dw = dw,
                                         .width = width});
     }
   });
@@ -52,9 +56,12 @@ void run(Cpu& cpu, const EmbedBackward& op) {
 
 void run(Cpu& cpu, const SwiGluBackward& op) {
   parallel_for(cpu.pool, op.gate.elements(), 4096, [&](Range range) {
-    gradient_kernels(cpu.isa).swiglu({.gate = op.gate.as<float>() + range.begin, .up = op.up.as<float>() + range.begin,
-                                      .dy = op.dy.as<float>() + range.begin, .dgate = op.dgate.as<float>() + range.begin,
-                                      .dup = op.dup.as<float>() + range.begin, .count = range.size()});
+    gradient_kernels(cpu.isa).swiglu({.gate = op.gate.as<float>() + range.begin,
+                                      .up = op.up.as<float>() + range.begin,
+                                      .dy = op.dy.as<float>() + range.begin,
+                                      .dgate = op.dgate.as<float>() + range.begin,
+                                      .dup = op.dup.as<float>() + range.begin,
+                                      .count = range.size()});
   });
 }
 

@@ -8,15 +8,19 @@ namespace poro::PORO_ISA {
 
 inline void softmax_gradient(const SoftmaxGradientArgs& args) {
   int64_t i = 0;
-  for (; i + kLanes <= args.count; i += kLanes) store(args.row + i, exp(load(args.row + i) - args.shift) * args.coefficient);
+  for (; i + kLanes <= args.count; i += kLanes)
+    store(args.row + i, exp(load(args.row + i) - args.shift) * args.coefficient);
   const int64_t rest = args.count - i;
-  if (rest > 0) store_partial(args.row + i, exp(load_partial(args.row + i, rest) - args.shift) * args.coefficient, rest);
+  if (rest > 0)
+    store_partial(args.row + i, exp(load_partial(args.row + i, rest) - args.shift) * args.coefficient, rest);
 }
 
 inline void swiglu_gradient(const SwiGluGradientArgs& args) {
   const auto step = [&](int64_t i, int64_t count) {
     const bool is_whole = count == kLanes;
-    const auto read = [&](const float* from) { return is_whole ? load(from + i) : load_partial(from + i, count); };
+    const auto read = [&](const float* from) {
+      return is_whole ? load(from + i) : load_partial(from + i, count);
+    };
     const Vec gate = read(args.gate), up = read(args.up), dy = read(args.dy);
     const Vec sigmoid = splat(1.0f) / (exp(-gate) + 1.0f);
     const Vec dgate = dy * up * sigmoid * (gate * (splat(1.0f) - sigmoid) + 1.0f), dup = dy * gate * sigmoid;
@@ -39,7 +43,8 @@ inline void norm_gradient(const NormGradientArgs& args) {
   for (int64_t c = 0; c < whole; c += kLanes)
     sums[c / kLanes % 2] = fma(load(args.dy + c) * load(args.w + c), load(args.x + c), sums[c / kLanes % 2]);
   double mean = static_cast<double>(sum(sums[0] + sums[1]));
-  for (int64_t c = whole; c < args.width; ++c) mean += static_cast<double>(args.dy[c] * args.w[c] * args.x[c]);
+  for (int64_t c = whole; c < args.width; ++c)
+    mean += static_cast<double>(args.dy[c] * args.w[c] * args.x[c]);
   const float share = static_cast<float>(mean / static_cast<double>(args.width)) * args.rstd;
   for (int64_t c = 0; c < whole; c += kLanes) {
     const Vec normed = load(args.x + c) * args.rstd, dy = load(args.dy + c);
@@ -60,7 +65,8 @@ inline void adamw(const AdamWArgs& args) {
     const float second = args.beta2 * args.second[i] + args.rest2 * gradient * gradient;
     args.first[i] = first;
     args.second[i] = second;
-    args.weights[i] = args.weights[i] * args.decay - args.rate * first / (__builtin_sqrtf(second) * args.root_scale + args.eps);
+    args.weights[i] = args.weights[i] * args.decay -
+                      args.rate * first / (__builtin_sqrtf(second) * args.root_scale + args.eps);
   }
 }
 

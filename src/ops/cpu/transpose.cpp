@@ -26,9 +26,11 @@ void transpose_typed(ThreadPool& pool, const Tensor& from, const Tensor& to) {
   parallel_for(pool, columns, kSquare, [&](Range range) {
     for (int64_t first_column = range.begin; first_column < range.end; first_column += kSquare)
       for (int64_t first_row = 0; first_row < rows; first_row += kSquare) {
-        const int64_t last_column = std::min(range.end, first_column + kSquare), last_row = std::min(rows, first_row + kSquare);
+        const int64_t last_column = std::min(range.end, first_column + kSquare),
+                      last_row = std::min(rows, first_row + kSquare);
         for (int64_t c = first_column; c < last_column; ++c)
-          for (int64_t r = first_row; r < last_row; ++r) out[c * rows + r] = converted<To>(in[r * columns + c]);
+          for (int64_t r = first_row; r < last_row; ++r)
+            out[c * rows + r] = converted<To>(in[r * columns + c]);
       }
   });
 }
@@ -37,10 +39,14 @@ void transpose_typed(ThreadPool& pool, const Tensor& from, const Tensor& to) {
 
 void transpose(ThreadPool& pool, const Tensor& from, const Tensor& to) {
   CHECK_SHAPE(to, {from.dim(1), from.dim(0)});
-  if (from.dtype == DType::kF32 && to.dtype == DType::kF32) return transpose_typed<float, float>(pool, from, to);
-  if (from.dtype == DType::kF32 && to.dtype == DType::kBF16) return transpose_typed<float, BFloat16>(pool, from, to);
-  if (from.dtype == DType::kBF16 && to.dtype == DType::kBF16) return transpose_typed<BFloat16, BFloat16>(pool, from, to);
-  if (from.dtype == DType::kF16 && to.dtype == DType::kF32) return transpose_typed<Float16, float>(pool, from, to);
+  if (from.dtype == DType::kF32 && to.dtype == DType::kF32)
+    return transpose_typed<float, float>(pool, from, to);
+  if (from.dtype == DType::kF32 && to.dtype == DType::kBF16)
+    return transpose_typed<float, BFloat16>(pool, from, to);
+  if (from.dtype == DType::kBF16 && to.dtype == DType::kBF16)
+    return transpose_typed<BFloat16, BFloat16>(pool, from, to);
+  if (from.dtype == DType::kF16 && to.dtype == DType::kF32)
+    return transpose_typed<Float16, float>(pool, from, to);
   CHECK(false, "{} to {}", from.str(), to.str());
 }
 
