@@ -2,17 +2,20 @@
 #include <chrono>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "apps/commands.h"
 #include "apps/model_options.h"
 #include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "train/run.h"
 
 namespace poro {
 namespace {
 
-constexpr std::string_view kShapePrefix = "shape:";
+constexpr std::string_view kShapePrefix = "shape:", kConfigPrefix = "config:";
 
 struct TrainOptions {
   std::string recipe;
@@ -29,21 +32,26 @@ void take_vocabulary(RunInput& input) {
   input.config.bos_id = tokenizer.bos_id();
 }
 
+// What a model with random weights looks like: a named shape, or any config.json. Nothing for a model that is
+// read.
+std::optional<LlamaConfig> random_config(const std::string& init) {
+  if (init.starts_with(kShapePrefix)) return LlamaConfig::named_shape(init.substr(kShapePrefix.size()));
+  if (!init.starts_with(kConfigPrefix)) return std::nullopt;
+  const std::string path = init.substr(kConfigPrefix.size());
+  return LlamaConfig::from_json(parse_json(read_file(path, uint64_t{1} << 20), path), path);
+}
+
 // The recipe's models as folders, and the config of the one that is trained.
 RunInput resolve(Recipe recipe) {
   RunInput input{.recipe = std::move(recipe), .config = {}};
   const ModelSection& model = input.recipe.model;
-  const bool is_shape = model.init.starts_with(kShapePrefix);
-  if (!is_shape) input.init = model_folder(model.init);
+  const std::optional<LlamaConfig> random = random_config(model.init);
+  if (!random) input.init = model_folder(model.init);
   input.tokenizer = model.tokenizer.empty() ? input.init : model_folder(model.tokenizer);
-  if (is_shape) {
-    input.config = LlamaConfig::named_shape(model.init.substr(kShapePrefix.size()));
-    if (!input.tokenizer.empty()) take_vocabulary(input);
-  } else {
-    input.config = LlamaConfig::load(input.init);
-  }
+  input.config = random ? *random : LlamaConfig::load(input.init);
+  if (random && !input.tokenizer.empty()) take_vocabulary(input);
   if (input.recipe.stage != Stage::kDpo || !needs_reference(input.recipe.dpo.loss)) return input;
-  if (model.reference.empty() && is_shape)
+  if (model.reference.empty() && random)
     fail("model.reference is empty, and random weights are no reference; name a model");
   input.reference = model.reference.empty() ? input.init : model_folder(model.reference);
   return input;
@@ -55,13 +63,14 @@ void run_train(const TrainOptions& options, Comm& world) {
   const std::unique_ptr<Device> device = open_device(options.compute);
   if (device->is_reference() && input.recipe.train.precision == Precision::kBf16)
     fail("--device reference computes in double precision; set train.precision=f32");
-  if (!options.is_dry) return run_training(*device, world, input, options.resumes ? Resume::kYes : Resume::kNo);
+  if (!options.is_dry)
+    return run_training(*device, world, input, options.resumes ? Resume::kYes : Resume::kNo);
   const std::string plan = describe_plan(*device, world, input);
   if (world.rank() == 0) fmt::print("{}", plan);
 }
 
-// What one rank cannot go on with ends all. Mostly all ranks find the same thing wrong at once; the first one says it, and the
-// others speak only if they are still there.
+// What one rank cannot go on with ends all. Mostly all ranks find the same thing wrong at once; the first one
+// says it, and the others speak only if they are still there.
 void run_on_all_ranks(const TrainOptions& options) {
   const std::unique_ptr<Comm> world = world_comm();
   if (world->size() == 1) return run_train(options, *world);

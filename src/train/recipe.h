@@ -165,7 +165,7 @@ struct ValidationSection {
   template <class Visit>
   void fields(Visit&& visit) {
     visit("sources", sources, "Held-out rows");
-    visit("every", every, "Steps between validations; one more at the end");
+    visit("every", every, "Steps between validations; one more before the first step, and at the end");
     visit("sequences", sequences, "How many sequences (pairs) of each source are read");
   }
 };

@@ -13,6 +13,8 @@
 #include "train/final_model.h"
 #include "train/jsonl_log.h"
 #include "train/memory_plan.h"
+#include "train/report.h"
+#include "train/tensorboard.h"
 #include "train/trainer.h"
 
 namespace poro {
@@ -116,6 +118,7 @@ class TrainingRun {
                              .keep_every = recipe_.output.keep_every});
     if (resume == Resume::kYes) load_checkpoint();
     open_logs();
+    if (trainer_->counters().step == 0) validate();
     while (!trainer_->is_done()) {
       one_step();
       save_when_due(writer);
@@ -126,6 +129,7 @@ class TrainingRun {
     write_final_model(dir_ / "final", trainer_->shards(), input_.config, recipe_.train.precision,
                       input_.tokenizer, is_first() ? Writes::kYes : Writes::kNo);
     log_event({{"event", "end"}, {"step", trainer_->counters().step}});
+    if (is_first()) write_report(dir_);
   }
 
  private:
@@ -195,7 +199,7 @@ class TrainingRun {
         fmt::format("{} {} {}", model_digest(input_.reference), choice_name(recipe_.train.precision),
                     device_.is_reference() ? "reference" : "cpu");
     const fs::path cache = recipe_.data.cache.empty() ? default_shard_cache() : fs::path(recipe_.data.cache);
-    const bool is_other = !fs::equivalent(input_.reference, input_.init);
+    const bool is_other = input_.init.empty() || !fs::equivalent(input_.reference, input_.init);
     bool has_loaded = false;
     const auto load = [&]() -> ReferenceSumsOf::LogProbs {
       if (is_other && !has_loaded) {
@@ -249,6 +253,7 @@ class TrainingRun {
     if (!is_first()) return;
     metrics_ = std::make_unique<JsonlLog>(dir_ / "metrics.jsonl", trainer_->counters().step);
     events_ = std::make_unique<JsonlLog>(dir_ / "events.jsonl", trainer_->counters().step + 1);
+    board_ = std::make_unique<TensorBoardLog>(dir_ / "tensorboard", trainer_->counters().step);
     console_ =
         std::make_unique<TrainingConsole>(data_.steps - trainer_->counters().step, data_.steps,
                                           peak_flops(device_, recipe_.train.precision) * world_.size());
@@ -265,10 +270,22 @@ class TrainingRun {
     const StepReport report = trainer_->step();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (!is_first()) return;
-    metrics_->write(metrics_line(report, trainer_->counters().tokens, seconds, source_names()));
+    const Json line = metrics_line(report, trainer_->counters().tokens, seconds, source_names());
+    metrics_->write(line);
+    write_board(report.step, "train/", line);
     if (report.is_skipped) log_event({{"event", "skipped_step"}, {"step", report.step}});
     console_->add(report, seconds);
     if ((report.step + 1) % recipe_.output.log_every == 0 || trainer_->is_done()) console_->show(report);
+  }
+
+  void write_board(int64_t step, const std::string& prefix, const Json& line) {
+    std::vector<TensorBoardLog::Scalar> scalars;
+    for (const auto& [name, value] : line.items())
+      if (value.is_number() && name != "step") scalars.emplace_back(prefix + name, value.get<double>());
+    if (line.contains("loss_by_source"))
+      for (const auto& [name, value] : line["loss_by_source"].items())
+        scalars.emplace_back(prefix + "loss/" + name, value.get<double>());
+    board_->write(step, scalars);
   }
 
   std::vector<std::string> source_names() const {
@@ -279,13 +296,26 @@ class TrainingRun {
 
   void save_when_due(CheckpointWriter& writer) {
     constexpr int64_t kStepsUntilRetry = 10;
-    if (const auto step = writer.poll()) log_event({{"event", "checkpoint"}, {"step", *step}});
+    if (const auto step = writer.poll()) {
+      log_event({{"event", "checkpoint"}, {"step", *step}});
+      try_report();
+    }
     const int64_t step = trainer_->counters().step, every = recipe_.output.save_every;
     if (trainer_->is_done()) return;  // The last one is made at the end, and waited for.
     const bool is_due = every > 0 && step % every == 0;
     const bool is_retry =
         writer.has_failed() && step % std::min(kStepsUntilRetry, std::max<int64_t>(every, 1)) == 0;
     if (is_due || is_retry) writer.save(step, state());
+  }
+
+  // In the middle of a run a page that cannot be written is no reason to stop.
+  void try_report() {
+    if (!is_first()) return;
+    try {
+      write_report(dir_);
+    } catch (const Error& error) {
+      warn("{}", error.what());
+    }
   }
 
   void save_last(CheckpointWriter& writer) {
@@ -302,14 +332,21 @@ class TrainingRun {
   }
 
   void validate_when_due() {
+    if (trainer_->counters().step % recipe_.validation.every == 0 || trainer_->is_done()) validate();
+  }
+
+  void validate() {
+    if (held_out_ == nullptr) return;
     const int64_t step = trainer_->counters().step;
-    if (held_out_ == nullptr || (step % recipe_.validation.every != 0 && !trainer_->is_done())) return;
     const StepReport report =
         trainer_->validate(*held_out_, held_out_reference_ ? &*held_out_reference_ : nullptr);
     std::vector<std::string> names;
     for (const MixtureSource& source : held_out_->sources()) names.push_back(source.name);
-    log_event(validation_line(report, names));
-    if (is_first()) inform("step {}: held-out loss {:.4f}", step, report.loss);
+    const Json line = validation_line(report, names);
+    log_event(line);
+    if (!is_first()) return;
+    write_board(step, "held-out/", line);
+    inform("step {}: held-out loss {:.4f}", step, report.loss);
   }
 
   Device& device_;
@@ -324,6 +361,7 @@ class TrainingRun {
   std::unique_ptr<Trainer> trainer_;
   std::optional<ReferenceSumsOf> held_out_reference_;
   std::unique_ptr<JsonlLog> metrics_, events_;
+  std::unique_ptr<TensorBoardLog> board_;
   std::unique_ptr<TrainingConsole> console_;
 };
 
