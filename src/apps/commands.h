@@ -12,6 +12,7 @@ void add_card(CLI::App& root);
 void add_chat(CLI::App& root);
 void add_generate(CLI::App& root);
 void add_inspect(CLI::App& root);
+void add_plan(CLI::App& root);
 void add_pull(CLI::App& root);
 void add_eval(CLI::App& root);
 void add_sample(CLI::App& root);

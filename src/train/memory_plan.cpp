@@ -53,13 +53,18 @@ std::vector<MemoryRow> plan_memory(const MemoryRequest& r) {
   const double share = all / static_cast<double>(r.replicas);
   const double owned = r.zero >= 1 ? share : all;
   const bool has_master = r.zero == 3 || r.weight_bytes != r.master_bytes;
-  const double chunk_of_logits = 64.0 * static_cast<double>(part.vocab_size);
+  // The head's loss holds the logits of a chunk of rows, and the head on its side
+  // (ops/cpu/cross_entropy.cpp).
+  const double vocab = static_cast<double>(part.vocab_size),
+               chunk = std::clamp(33554432.0 / vocab, 64.0, 1024.0);
+  const double workspace =
+      chunk * vocab * r.activation_bytes + vocab * static_cast<double>(part.hidden_size) * r.weight_bytes;
   return {{"weights", (r.zero == 3 ? turn : all) * r.weight_bytes},
           {"master weights", has_master ? owned * r.master_bytes : 0},
           {"gradients", (r.zero >= 2 ? turn + share : all) * r.master_bytes},
           {"moments", 2 * owned * r.moment_bytes},
           {"activations", activation_elements(r, part) * r.activation_bytes},
-          {"workspace", chunk_of_logits * r.activation_bytes},
+          {"workspace", workspace},
           {"copy for checkpoints", owned * (r.master_bytes + 2 * r.moment_bytes)}};
 }
 
