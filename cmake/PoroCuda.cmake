@@ -26,6 +26,7 @@ if(PORO_CUDA)
   endif()
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)
+  set(PORO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublasLt)
   # CMake 3.25 does not know that this nvcc speaks C++20.
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)

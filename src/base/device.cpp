@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace poro {
 namespace {
@@ -37,20 +38,70 @@ std::unique_ptr<Device> Device::cpu(int threads) {
   return std::unique_ptr<Device>(new Device(std::in_place_type<Cpu>, threads));
 }
 
+std::unique_ptr<Device> Device::cuda(int index, DType activations) {
+  return std::unique_ptr<Device>(new Device(std::in_place_type<Cuda>, index, activations));
+}
+
+DType Device::activation_dtype() const {
+  if (const Cuda* cuda = std::get_if<Cuda>(&backend_)) return cuda->activations;
+  return exact_dtype();
+}
+
 std::string Device::name() const {
   if (is_reference()) return "reference";
+  if (const Cuda* cuda = std::get_if<Cuda>(&backend_)) return gpu::name(*cuda);
   const Cpu& cpu = std::get<Cpu>(backend_);
   return fmt::format("cpu ({}, {} thread{})", isa_name(cpu.isa), cpu.pool.size(),
                      cpu.pool.size() == 1 ? "" : "s");
 }
 
+void Device::copy(const Tensor& from, const Tensor& to) {
+  CHECK(from.bytes() == to.bytes() && from.dtype == to.dtype, "{} to {}", from.str(), to.str());
+  if (is_cuda()) return gpu::copy(cuda_backend(), from, to);
+  if (from.data != to.data) std::memcpy(to.data, from.data, from.bytes());
+}
+
+void Device::zero(const Tensor& tensor) {
+  if (is_cuda()) return gpu::zero(cuda_backend(), tensor);
+  std::memset(tensor.data, 0, tensor.bytes());
+}
+
+void Device::synchronize() {
+  if (is_cuda()) gpu::synchronize(cuda_backend());
+}
+
+Arena::Arena(Arena&& other) noexcept
+    : name_(std::move(other.name_)), cuda_(other.cuda_), blocks_(std::move(other.blocks_)), bytes_(std::exchange(other.bytes_, 0)) {
+  other.blocks_.clear();
+}
+
 Arena::~Arena() {
-  for (const Block& block : blocks_) ::munmap(block.data, block.bytes);
+  for (const Block& block : blocks_) {
+    if (cuda_ != nullptr)
+      gpu::release(*cuda_, block.data);
+    else
+      ::munmap(block.data, block.bytes);
+  }
 }
 
 Tensor Arena::tensor(DType dtype, Shape shape) {
-  Tensor tensor{.data = nullptr, .dtype = dtype, .shape = shape};
+  Tensor tensor{.data = nullptr, .dtype = dtype, .shape = shape, .place = cuda_ != nullptr ? Place::kGpu : Place::kHost};
   const size_t bytes = std::max<size_t>(tensor.bytes(), 64);
+  if (cuda_ == nullptr) {
+    tensor.data = host_block(bytes);
+  } else {
+    tensor.data = gpu::allocate(*cuda_, bytes);
+    if (tensor.data == nullptr)
+      fail("out of memory on the GPU: {} MiB for {} could not be allocated ({} MiB held already, {} MiB free); use a smaller "
+           "context or batch, or weights in fewer bits",
+           bytes >> 20, name_, bytes_ >> 20, gpu::memory(*cuda_).first >> 20);
+    blocks_.push_back({tensor.data, bytes});
+  }
+  bytes_ += bytes;
+  return tensor;
+}
+
+std::byte* Arena::host_block(size_t bytes) {
   // Anonymous pages are zero and cost nothing until touched; large blocks start on a huge page so that the
   // kernel can use them.
   const bool is_large = bytes >= kHugePage;
@@ -65,9 +116,7 @@ Tensor Arena::tensor(DType dtype, Shape shape) {
     address = (address + kHugePage - 1) / kHugePage * kHugePage;
     ::madvise(reinterpret_cast<void*>(address), bytes, MADV_HUGEPAGE);
   }
-  tensor.data = reinterpret_cast<std::byte*>(address);
-  bytes_ += bytes;
-  return tensor;
+  return reinterpret_cast<std::byte*>(address);
 }
 
 }  // namespace poro

@@ -8,7 +8,7 @@
 
 namespace poro {
 
-enum class DType : uint8_t { kF64, kF32, kF16, kBF16, kI32, kI8, kI4 };
+enum class DType : uint8_t { kF64, kF32, kF16, kBF16, kF8, kI32, kI8, kI4 };  // kF8: e4m3, on GPUs only.
 
 // "f32", "bf16", ...: the names of the command line, the logs and the errors.
 std::string_view dtype_name(DType dtype);
@@ -21,6 +21,7 @@ constexpr int dtype_bits(DType dtype) {
     case DType::kI32: return 32;
     case DType::kF16:
     case DType::kBF16: return 16;
+    case DType::kF8:
     case DType::kI8: return 8;
     case DType::kI4: return 4;
   }

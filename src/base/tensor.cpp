@@ -48,15 +48,16 @@ Tensor Tensor::rows(int64_t first, int64_t count) const {
   CHECK(first >= 0 && count >= 0 && first + count <= dim(0), "rows {}+{} of {}", first, count, str());
   const int64_t row_bits = shape.tail().elements() * dtype_bits(dtype);
   CHECK(row_bits % 8 == 0, "rows of {} do not start on a byte", str());
-  return {.data = data + first * row_bits / 8, .dtype = dtype, .shape = shape.with_first(count)};
+  return {.data = data + first * row_bits / 8, .dtype = dtype, .shape = shape.with_first(count), .place = place};
 }
 
 Tensor Tensor::reshaped(Shape new_shape) const {
   CHECK(new_shape.elements() == elements(), "{} as {}", str(), new_shape.str());
-  return {.data = data, .dtype = dtype, .shape = new_shape};
+  return {.data = data, .dtype = dtype, .shape = new_shape, .place = place};
 }
 
 double load_element(const Tensor& tensor, int64_t index) {
+  CHECK(tensor.place == Place::kHost, "{} is on a GPU", tensor.str());
   switch (tensor.dtype) {
     case DType::kF64: return tensor.as<double>()[index];
     case DType::kF32: return static_cast<double>(tensor.as<float>()[index]);
@@ -67,6 +68,7 @@ double load_element(const Tensor& tensor, int64_t index) {
 }
 
 void store_element(const Tensor& tensor, int64_t index, double value) {
+  CHECK(tensor.place == Place::kHost, "{} is on a GPU", tensor.str());
   switch (tensor.dtype) {
     case DType::kF64: tensor.as<double>()[index] = value; return;
     case DType::kF32: tensor.as<float>()[index] = static_cast<float>(value); return;

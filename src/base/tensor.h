@@ -41,10 +41,14 @@ class Shape {
   int rank_ = 0;
 };
 
+// Which memory a tensor lies in: the host's, or that of the GPU whose arena it came from.
+enum class Place : uint8_t { kHost, kGpu };
+
 struct Tensor {
   std::byte* data = nullptr;
   DType dtype = DType::kF32;
   Shape shape;
+  Place place = Place::kHost;
 
   explicit operator bool() const { return data != nullptr; }
   int64_t dim(int i) const { return shape[i]; }

@@ -21,8 +21,9 @@ void check(const PackedAttention& op) {
 }
 
 Cost cost(const PackedAttention& op) {
-  double pairs = 0;
-  for (int64_t t = 0; t < op.q.dim(0); ++t) pairs += static_cast<double>(t + 1 - op.starts.as<int32_t>()[t]);
+  const double tokens = static_cast<double>(op.q.dim(0));
+  double pairs = op.starts.place == Place::kHost ? 0 : tokens * (tokens + 1) / 2;  // On a GPU, as of one document.
+  for (int64_t t = 0; op.starts.place == Place::kHost && t < op.q.dim(0); ++t) pairs += static_cast<double>(t + 1 - op.starts.as<int32_t>()[t]);
   return {.flops = 4.0 * pairs * static_cast<double>(op.q.dim(1) * op.q.dim(2)),
           .bytes = static_cast<double>(op.q.bytes() + op.k.bytes() + op.v.bytes() + op.y.bytes())};
 }
@@ -37,6 +38,10 @@ void check(const CachedAttention& op) {
   const int64_t num_sequences = op.lengths.dim(0);
   CHECK_SHAPE(op.row_starts, {num_sequences + 1});
   CHECK_SHAPE(op.page_table, {num_sequences, op.page_table.dim(1)});
+  if (op.lengths.place != Place::kHost) {
+    CHECK(op.max_length > 0 && op.max_new_tokens > 0, "tables on a GPU need max_length and max_new_tokens");
+    return;
+  }
   const int32_t* starts = op.row_starts.as<int32_t>();
   CHECK(starts[0] == 0 && starts[num_sequences] == op.q.dim(0), "row_starts cover [{}, {}) of {} rows", starts[0],
         starts[num_sequences], op.q.dim(0));
@@ -50,7 +55,11 @@ void check(const CachedAttention& op) {
 
 Cost cost(const CachedAttention& op) {
   double pairs = 0, positions = 0;
-  for (int64_t b = 0; b < op.lengths.dim(0); ++b) {
+  if (op.lengths.place != Place::kHost) {  // As if all sequences were as long as the longest.
+    pairs = static_cast<double>(op.q.dim(0)) * (static_cast<double>(op.max_length) - static_cast<double>(op.max_new_tokens - 1) / 2);
+    positions = static_cast<double>(op.lengths.dim(0) * op.max_length);
+  }
+  for (int64_t b = 0; op.lengths.place == Place::kHost && b < op.lengths.dim(0); ++b) {
     const double rows = op.row_starts.as<int32_t>()[b + 1] - op.row_starts.as<int32_t>()[b];
     const double length = op.lengths.as<int32_t>()[b];
     pairs += rows * (length - (rows - 1) / 2);

@@ -10,7 +10,7 @@ namespace poro {
 // Several documents in one row of T tokens; each token sees its own document up to itself.
 struct PackedAttention {
   Tensor q, k, v;  // (T, H, D), (T, K, D), (T, K, D)
-  Tensor starts;   // (T) i32: where the token's document begins
+  Tensor starts;   // (T) i32: where the token's document begins; never falls from token to token
   Tensor y;        // (T, H, D)
   Tensor lse;      // (T, H) or none: log of the softmax's denominator, for the backward pass
 };
@@ -34,6 +34,8 @@ struct CachedAttention {
   Tensor row_starts;  // (B + 1) i32: sequence b owns the rows [row_starts[b], row_starts[b + 1]) of q
   Tensor lengths;     // (B) i32: positions of the sequence in the cache, the new ones included
   Tensor y;           // (T, H, D)
+  // At least the most new tokens of a sequence and the greatest length: a GPU shares out its work without a look at the tables.
+  int64_t max_new_tokens = 0, max_length = 0;
 };
 PORO_OP(CachedAttention);
 

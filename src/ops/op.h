@@ -23,7 +23,8 @@ struct Cost {
   void check(const Op& op);                                                    \
   Cost cost(const Op& op);                                                     \
   void run(Reference& reference, const Op& op);                                \
-  void run(Cpu& cpu, const Op& op)
+  void run(Cpu& cpu, const Op& op);                                            \
+  void run(Cuda& cuda, const Op& op)
 
 template <class Op>
 void run(Device& device, const Op& op) {
@@ -32,8 +33,10 @@ void run(Device& device, const Op& op) {
     std::visit([&](auto& backend) { run(backend, op); }, device.backend());
     return;
   }
+  device.synchronize();
   const auto start = std::chrono::steady_clock::now();
   std::visit([&](auto& backend) { run(backend, op); }, device.backend());
+  device.synchronize();
   const Cost work = cost(op);
   device.trace->add(op_name(op), work.flops, work.bytes, std::chrono::steady_clock::now() - start);
 }
