@@ -11,6 +11,7 @@
 #include "apps/limits.h"
 #include "apps/model_options.h"
 #include "base/error.h"
+#include "ops/gpu_limits.h"
 
 namespace poro {
 namespace {
@@ -37,8 +38,8 @@ std::vector<int32_t> some_ids(int64_t count, const LlamaConfig& config) {
 
 void fill_cache(Llama& model, KvCache& cache, int64_t sequence, int64_t count) {
   const std::vector<int32_t> ids = some_ids(count, model.config());
-  for (int64_t first = 0; first < count; first += Llama::kMaxTokens) {
-    const int64_t part = std::min(Llama::kMaxTokens, count - first);
+  for (int64_t first = 0; first < count; first += model.max_tokens()) {
+    const int64_t part = std::min(model.max_tokens(), count - first);
     const SequenceTokens tokens{.sequence = sequence,
                                 .ids = std::span(ids).subspan(static_cast<size_t>(first), static_cast<size_t>(part))};
     model.forward({&tokens, 1}, cache);
@@ -102,14 +103,25 @@ std::vector<std::span<const std::byte>> weights_of(const Llama& model) {
   return parts;
 }
 
-Cpu& cpu_of(OpenModel& open) {
-  if (open.device->is_reference()) fail("the reference device has no limit to be measured against; use --device cpu");
-  return open.device->cpu_backend();
+void check_has_limit(const Device& device) {
+  if (device.is_reference()) fail("the reference device has no limit to be measured against; use --device cpu");
+}
+
+// Bytes per second at which this device can read the model's weights: on a GPU, the rate of a copy.
+double read_limit(const Llama& model) {
+  if (model.device().is_cuda()) return gpu_copy_rate(model.device());
+  return read_rate(model.device().cpu_backend().pool, weights_of(model));
+}
+
+// Operations per second of the unit that multiplies weights of this type.
+double product_limit(const Llama& model) {
+  if (model.device().is_cuda()) return gpu_product_rate(model.device());
+  return peak_rate(model.device().cpu_backend(), product_unit(model.weights().layers[0].q.dtype()));
 }
 
 void bench_decode(const Options& options) {
   OpenModel open = open_model(options.model);
-  Cpu& cpu = cpu_of(open);
+  check_has_limit(*open.device);
   Llama& model = *open.llama;
   const int64_t positions = options.context + options.tokens;
   if (positions > model.config().max_positions)
@@ -122,8 +134,7 @@ void bench_decode(const Options& options) {
   std::vector<SequenceTokens> batch;
   for (int64_t sequence = 0; sequence < options.sequences; ++sequence)
     batch.push_back({.sequence = sequence, .ids = std::span(ids).subspan(static_cast<size_t>(sequence), 1)});
-  const std::vector<std::span<const std::byte>> weights = weights_of(model);
-  const std::vector<Measured> measured = measure(options.repetitions, [&] { return read_rate(cpu.pool, weights); }, [&] {
+  const std::vector<Measured> measured = measure(options.repetitions, [&] { return read_limit(model); }, [&] {
     for (int64_t sequence = 0; sequence < options.sequences; ++sequence) cache.truncate(sequence, options.context);
     for (int64_t token = 0; token < options.tokens; ++token) model.logits(model.forward(batch, cache));
   });
@@ -154,16 +165,16 @@ double product_flops(const LlamaConfig& config, int64_t count) {
 
 void bench_prefill(const Options& options) {
   OpenModel open = open_model(options.model);
-  Cpu& cpu = cpu_of(open);
+  check_has_limit(*open.device);
   Llama& model = *open.llama;
   if (options.tokens > model.config().max_positions)
     fail("--tokens {} passes the model's limit of {} positions", options.tokens, model.config().max_positions);
   KvCache cache = model.make_cache(1, options.tokens);
-  const Unit unit = product_unit(model.weights().layers[0].q.dtype());
   fill_cache(model, cache, 0, options.tokens);  // Touches memory for the first time.
-  const std::vector<Measured> measured = measure(options.repetitions, [&] { return peak_rate(cpu, unit); }, [&] {
+  const std::vector<Measured> measured = measure(options.repetitions, [&] { return product_limit(model); }, [&] {
     cache.truncate(0, 0);
     fill_cache(model, cache, 0, options.tokens);
+    open.device->synchronize();
   });
   const Json found = summary(measured, product_flops(model.config(), options.tokens));
   Json result = header(options, model);

@@ -9,6 +9,7 @@
 #include "apps/model_options.h"
 #include "base/file.h"
 #include "model/checkpoint.h"
+#include "model/generation_memory.h"
 #include "model/kv_cache.h"
 
 namespace poro {
@@ -29,23 +30,6 @@ std::string group_of(const WeightSpec& spec) {
   if (has("self_attn")) return "attention";
   if (has("mlp")) return "feed_forward";
   return "head";
-}
-
-// Weights as plain or quantised numbers: int8 takes 8.125 bits and int4 4.25 with their scales (ops/quantize.h); the embedding
-// stays in 16 bits, and the head of an int4 model in int8.
-double weight_bytes(const LlamaConfig& config, DType dtype) {
-  double bytes = 0;
-  const double body_bits = dtype == DType::kI8 ? 8.125 : dtype == DType::kI4 ? 4.25 : dtype_bits(dtype);
-  for (const WeightSpec& spec : weight_table(config)) {
-    const std::string group = group_of(spec);
-    const bool is_plain = group == "embedding" || group == "norms";
-    const double bits = is_plain ? 16 : group == "head" ? std::max(body_bits, 8.125) : body_bits;
-    bytes += static_cast<double>(spec.shape.elements()) * bits / 8;
-  }
-  // A tied head is quantised apart from the table it shares its values with.
-  if (config.has_tied_head && dtype != DType::kBF16)
-    bytes += static_cast<double>(config.vocab_size * config.hidden_size) * 8.125 / 8;
-  return bytes;
 }
 
 Json memory_table(const LlamaConfig& config) {

@@ -5,8 +5,11 @@
 #include <cstdlib>
 
 #include "apps/hub_cache.h"
+#include "base/cuda_devices.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "model/generation_memory.h"
 
 namespace poro {
 namespace {
@@ -97,7 +100,7 @@ void add_compute_options(CLI::App& command, ModelOptions& options) {
   command.add_option("--device", options.device,
                      "auto, cpu, cuda, cuda:N, or reference (slow, double precision)");
   command.add_option("--dtype", options.dtype,
-                     "How weights are held: auto (as stored), f32, bf16, int8, int4");
+                     "How weights are held: auto (as stored), f32, bf16, int8, int4, on GPUs fp8");
   command.add_flag("--weight-cache", options.keep_weights,
                    "Keep int8 or int4 weights on disk beside the hub cache, and start from there next time");
   command.add_option("--threads", options.threads,
@@ -111,13 +114,20 @@ bool is_random_shape(const ModelOptions& options) {
   return options.model.starts_with(kShapePrefix);
 }
 
-std::unique_ptr<Device> open_device(const ModelOptions& options) {
+std::unique_ptr<Device> open_device(const ModelOptions& options, DType activations) {
   if (options.threads < 0 || options.threads > 4096)
     fail("--threads {} is not from 0 to 4096", options.threads);
-  if (options.device == "auto" || options.device == "cpu") return Device::cpu(options.threads);
+  if (options.device == "cpu") return Device::cpu(options.threads);
+  if (options.device == "auto")
+    return cuda_report().devices.empty() ? Device::cpu(options.threads) : Device::cuda(0, activations);
   if (options.device == "reference") return Device::reference();
-  if (options.device == "cuda" || options.device.starts_with("cuda:"))
-    fail("--device {}: this build has no CUDA kernels yet; use --device cpu", options.device);
+  if (options.device == "cuda") return Device::cuda(0, activations);
+  if (options.device.starts_with("cuda:")) {
+    const std::string_view number = std::string_view(options.device).substr(5);
+    int index = -1;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
+    if (error == std::errc() && end == number.data() + number.size() && index >= 0) return Device::cuda(index, activations);
+  }
   fail("--device \"{}\" is none of auto, cpu, cuda, cuda:N, reference", options.device);
 }
 
@@ -125,14 +135,43 @@ std::optional<DType> weight_dtype(const ModelOptions& options) {
   if (options.dtype == "auto") return std::nullopt;
   if (options.dtype == "f32") return DType::kF32;
   if (options.dtype == "bf16") return DType::kBF16;
+  if (options.dtype == "fp8") return DType::kF8;
   if (options.dtype == "int8") return DType::kI8;
   if (options.dtype == "int4") return DType::kI4;
-  fail("--dtype \"{}\" is none of auto, f32, bf16, int8, int4", options.dtype);
+  fail("--dtype \"{}\" is none of auto, f32, bf16, fp8, int8, int4", options.dtype);
 }
 
+namespace {
+
+LlamaConfig config_of(const ModelOptions& options) {
+  if (is_random_shape(options)) return LlamaConfig::named_shape(options.model.substr(kShapePrefix.size()));
+  return LlamaConfig::load(model_folder(options.model));
+}
+
+// On a GPU what lies between the products has the weights' type: models in f32 are computed in f32, all others in bf16.
+DType activations_of(const ModelOptions& options, std::optional<DType> dtype) {
+  if (!dtype) dtype = config_of(options).dtype;
+  return dtype == DType::kF32 || dtype == DType::kF64 ? DType::kF32 : DType::kBF16;
+}
+
+// On a GPU memory is planned before anything is read; nothing elsewhere. Returns the context that fits.
+std::optional<int64_t> plan_context(Device& device, const ModelOptions& options, std::optional<DType> dtype) {
+  if (!device.is_cuda()) return std::nullopt;
+  const LlamaConfig config = config_of(options);
+  const DType stored = config.dtype == DType::kF64 ? DType::kF32 : config.dtype;
+  const GenerationMemory memory = plan_gpu_memory(config, dtype.value_or(stored), options.context,
+                                                  static_cast<double>(gpu::memory(device.cuda_backend()).first));
+  inform("{}: {}", device.name(), describe(memory));
+  return memory.context;
+}
+
+}  // namespace
+
 OpenModel open_model(const ModelOptions& options) {
-  OpenModel model{.name = options.model, .device = open_device(options)};
   const std::optional<DType> dtype = weight_dtype(options);
+  OpenModel model{.name = options.model, .device = open_device(options, activations_of(options, dtype))};
+  if (dtype == DType::kF8 && !model.device->is_cuda()) fail("--dtype fp8 is for GPUs; use --dtype int8 on a processor");
+  const std::optional<int64_t> planned = plan_context(*model.device, options, dtype);
   const std::filesystem::path cache_folder = weight_cache_folder(options);
   if (is_random_shape(options)) {
     const LlamaConfig config = LlamaConfig::named_shape(options.model.substr(kShapePrefix.size()));
@@ -147,7 +186,7 @@ OpenModel open_model(const ModelOptions& options) {
         Llama::load(*model.device, folder, {.weights = dtype, .cache_folder = cache_folder}));
   }
   const int64_t limit = model.llama->config().max_positions;
-  model.context = options.context.value_or(limit);
+  model.context = options.context.value_or(planned.value_or(limit));
   if (model.context < 1 || model.context > limit)
     fail("--context {} is not from 1 to {}, the limit of {}", model.context, limit, options.model);
   model.stop_ids = find_stop_ids(model);

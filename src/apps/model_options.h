@@ -46,7 +46,8 @@ bool is_random_shape(const ModelOptions& options);
 
 // The device that the options name, and the type of the weights (none: as the checkpoint stores them). Throws
 // Error.
-std::unique_ptr<Device> open_device(const ModelOptions& options);
+// `activations`: on a GPU, the type between operations.
+std::unique_ptr<Device> open_device(const ModelOptions& options, DType activations);
 std::optional<DType> weight_dtype(const ModelOptions& options);
 
 struct OpenModel {

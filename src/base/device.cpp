@@ -70,6 +70,13 @@ void Device::synchronize() {
   if (is_cuda()) gpu::synchronize(cuda_backend());
 }
 
+void Recording::run(Device& device, const std::function<void()>& body) {
+  ++runs_;
+  if (!device.is_cuda() || device.trace != nullptr || runs_ == 1) return body();
+  if (graph_ == nullptr) graph_ = gpu::record(device.cuda_backend(), body);
+  gpu::replay(device.cuda_backend(), graph_.get());
+}
+
 Arena::Arena(Arena&& other) noexcept
     : name_(std::move(other.name_)), cuda_(other.cuda_), blocks_(std::move(other.blocks_)), bytes_(std::exchange(other.bytes_, 0)) {
   other.blocks_.clear();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -111,6 +112,18 @@ class Device {
   std::variant<Reference, Cpu, Cuda> backend_;
 };
 
+// A sequence of ops that a GPU runs again and again on the same memory. The first run prepares whatever the ops grow, the second is
+// recorded, and from then on the recording is replayed, so launching costs next to nothing. Other devices, and a device that traces,
+// run the body each time.
+class Recording {
+ public:
+  void run(Device& device, const std::function<void()>& body);
+
+ private:
+  int runs_ = 0;
+  std::shared_ptr<void> graph_;
+};
+
 // Memory with a name, allocated at start and freed together; `report` of several arenas is the memory plan.
 // Pages of the host are backed by huge pages where the system offers them.
 class Arena {
@@ -152,6 +165,9 @@ std::pair<size_t, size_t> memory(Cuda& cuda);
 void copy(Cuda& cuda, const Tensor& from, const Tensor& to);
 void zero(Cuda& cuda, const Tensor& tensor);
 void synchronize(Cuda& cuda);
+// What `body` launches, not run but recorded.
+std::shared_ptr<void> record(Cuda& cuda, const std::function<void()>& body);
+void replay(Cuda& cuda, void* graph);
 }  // namespace gpu
 
 }  // namespace poro

@@ -100,7 +100,7 @@ Tensor Generator::feed(std::span<const int32_t> ids, const std::atomic<bool>* is
   Tensor hidden;
   while (!ids.empty()) {
     if (is_cancelled != nullptr && *is_cancelled) return {};
-    const auto chunk = ids.first(std::min<size_t>(ids.size(), Llama::kMaxTokens));
+    const auto chunk = ids.first(std::min<size_t>(ids.size(), static_cast<size_t>(model_.max_tokens())));
     const SequenceTokens batch[] = {{.sequence = 0, .ids = chunk}};
     hidden = model_.forward(batch, cache_);
     cached_ids_.insert(cached_ids_.end(), chunk.begin(), chunk.end());

@@ -29,7 +29,7 @@ std::vector<double> Scorer::score_from(std::span<const int32_t> ids, size_t firs
   std::vector<double> scores;
   // The last token is a target only.
   for (size_t done = first - 1; done + 1 < ids.size();) {
-    const size_t count = std::min<size_t>(ids.size() - 1 - done, Llama::kMaxTokens);
+    const size_t count = std::min<size_t>(ids.size() - 1 - done, static_cast<size_t>(model_.max_tokens()));
     const SequenceTokens batch[] = {{.sequence = 0, .ids = ids.subspan(done, count)}};
     const Tensor hidden = model_.forward(batch, cache_);
     const std::vector<double> chunk = model_.log_probs(hidden, ids.subspan(done + 1, count));

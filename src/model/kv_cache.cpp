@@ -15,9 +15,9 @@ Shape pool_shape(const LlamaConfig& config, const KvCacheOptions& options) {
 
 }  // namespace
 
-KvCache::KvCache(const LlamaConfig& config, const KvCacheOptions& options)
+KvCache::KvCache(Device& device, const LlamaConfig& config, const KvCacheOptions& options)
     : options_(options),
-      arena_("key/value cache"),
+      arena_("key/value cache", device),
       pages_(static_cast<size_t>(options.max_sequences)),
       lengths_(static_cast<size_t>(options.max_sequences), 0) {
   const Shape shape = pool_shape(config, options);

@@ -19,7 +19,7 @@ struct KvCacheOptions {
 
 class KvCache {
  public:
-  KvCache(const LlamaConfig& config, const KvCacheOptions& options);
+  KvCache(Device& device, const LlamaConfig& config, const KvCacheOptions& options);
 
   // The pages of layer `layer`: (P, K, S, D).
   const Tensor& keys(int64_t layer) const { return keys_[static_cast<size_t>(layer)]; }

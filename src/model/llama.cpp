@@ -25,19 +25,52 @@ BlockGradients BlockGradients::rows(int64_t count, int ranks) const {
   return result;
 }
 
-Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens_, Purpose purpose_, Recompute recompute_,
-                                const TensorRanks& ranks_)
-    : purpose(purpose_), recompute(recompute_), ranks(ranks_), max_tokens(max_tokens_), vocab_size_(config.vocab_size), dtype_(dtype) {
+std::vector<Tensor> DeviceIntegers::set(std::span<const std::span<const int32_t>> parts) {
+  constexpr size_t kGrain = 16;  // Parts start on a cache line.
+  host_.clear();
+  std::vector<size_t> places;
+  for (const std::span<const int32_t> part : parts) {
+    places.push_back(host_.size());
+    host_.insert(host_.end(), part.begin(), part.end());
+    host_.resize((host_.size() + kGrain - 1) / kGrain * kGrain);
+  }
+  const Tensor filled = view(host_);
+  Tensor on_device = filled;
+  if (device_->is_cuda()) {
+    if (!whole_ || whole_.elements() < filled.elements()) {
+      arena_ = std::make_unique<Arena>("integers", *device_);
+      whole_ = arena_->tensor(DType::kI32, {2 * filled.elements()});
+    }
+    on_device = whole_.rows(0, filled.elements());
+    device_->copy(filled, on_device);
+  }
+  std::vector<Tensor> views;
+  for (size_t i = 0; i < places.size(); ++i)
+    views.push_back(on_device.rows(static_cast<int64_t>(places[i]), static_cast<int64_t>(parts[i].size())));
+  return views;
+}
+
+Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64_t max_tokens_, Purpose purpose_,
+                                Recompute recompute_, const TensorRanks& ranks_)
+    : purpose(purpose_),
+      recompute(recompute_),
+      ranks(ranks_),
+      max_tokens(max_tokens_),
+      integers(device),
+      targets(device),
+      device_(&device),
+      vocab_size_(config.vocab_size),
+      arena_("activations", device) {
   const bool is_training = purpose == Purpose::kTraining;
+  const DType dtype = device.activation_dtype(), exact = device.exact_dtype();
   const int64_t query_width = config.num_heads * config.head_dim, key_width = config.num_kv_heads * config.head_dim;
   const auto matrix = [&](int64_t width) { return arena_.tensor(dtype, {max_tokens, width}); };
   const int64_t part = max_tokens / ranks.size();
   const auto stream = [&] { return arena_.tensor(dtype, {part, config.hidden_size}); };
-  const auto column = [&] { return is_training ? arena_.tensor(dtype, {part}) : Tensor{}; };
+  const auto column = [&] { return is_training ? arena_.tensor(exact, {part}) : Tensor{}; };
   const std::vector<double> radians = config.rope_frequencies();
   frequencies = arena_.tensor(DType::kF64, {static_cast<int64_t>(radians.size())});
-  std::memcpy(frequencies.data, radians.data(), frequencies.bytes());
-  for (Tensor* integers : {&ids, &positions, &starts}) *integers = arena_.tensor(DType::kI32, {max_tokens});
+  device.copy(view(radians), frequencies);
 
   Tensor x = stream();
   for (int64_t layer = 0; layer < (is_training ? config.num_layers : 1); ++layer) {
@@ -57,7 +90,7 @@ Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t 
       block.up = matrix(config.intermediate_size);
       block.attention_rstd = column();
       block.ffn_rstd = column();
-      if (is_training) block.lse = matrix(config.num_heads);
+      if (is_training) block.lse = arena_.tensor(exact, {max_tokens, config.num_heads});
       block.middle = is_training ? stream() : x;
       block.ffn_normed = !is_training ? block.normed : shares_cheap ? first->ffn_normed : matrix(config.hidden_size);
       block.gated = !is_training ? block.gate : shares_cheap ? first->gated : matrix(config.intermediate_size);
@@ -68,6 +101,7 @@ Llama::Activations::Activations(const LlamaConfig& config, DType dtype, int64_t 
   whole_final_normed_ = is_training ? matrix(config.hidden_size) : whole_blocks_[0].normed;
   whole_final_rstd_ = column();
   if (!is_training) return;
+  for (Tensor* tensor : {&whole_logp_, &whole_lse_, &whole_coefficients_}) *tensor = arena_.tensor(DType::kF64, {max_tokens});
   whole_gradients_.x = stream();
   whole_gradients_.x_whole = ranks.is_alone() ? whole_gradients_.x : matrix(config.hidden_size);
   whole_gradients_.normed = matrix(config.hidden_size);
@@ -83,39 +117,53 @@ void Llama::Activations::resize(int64_t count) {
   CHECK(count > 0 && count <= max_tokens, "{} tokens of {}", count, max_tokens);
   CHECK(count % ranks.size() == 0, "{} tokens on {} ranks", count, ranks.size());
   num_tokens = count;
-  for (Tensor* integers : {&ids, &positions, &starts}) integers->shape = Shape{count};
   blocks.clear();
   for (const BlockTensors& block : whole_blocks_) blocks.push_back(block.rows(count, ranks.size()));
   final_normed = whole_final_normed_.rows(0, count);
   if (whole_final_rstd_) final_rstd = whole_final_rstd_.rows(0, count / ranks.size());
   if (whole_sum_) sum = whole_sum_.rows(0, count);
-  if (purpose == Purpose::kTraining) gradients = whole_gradients_.rows(count, ranks.size());
+  if (purpose != Purpose::kTraining) return;
+  gradients = whole_gradients_.rows(count, ranks.size());
+  logp = whole_logp_.rows(0, count);
+  lse = whole_lse_.rows(0, count);
+  coefficients = whole_coefficients_.rows(0, count);
 }
 
 Tensor Llama::Activations::logits(int64_t rows) {
   if (!logits_ || rows > logits_.dim(0)) {
-    logits_arena_ = std::make_unique<Arena>("logits");
-    logits_ = logits_arena_->tensor(dtype_, {rows, vocab_size_});
+    logits_arena_ = std::make_unique<Arena>("logits", *device_);
+    logits_ = logits_arena_->tensor(device_->exact_dtype(), {rows, vocab_size_});
   }
   return logits_.rows(0, rows);
 }
 
-Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Purpose purpose,
-                                   std::span<const int32_t> ids, std::span<const int32_t> positions) {
-  const int64_t count = static_cast<int64_t>(ids.size());
-  if (activations == nullptr || count > activations->max_tokens)
-    activations = std::make_unique<Activations>(config_, device_->activation_dtype(), count, purpose);
+Tensor Llama::Activations::logits_on_host(int64_t rows) {
+  if (device_->place() == Place::kHost) return logits(rows);
+  if (!host_logits_ || rows > host_logits_.dim(0)) {
+    host_logits_arena_ = std::make_unique<Arena>("logits");
+    host_logits_ = host_logits_arena_->tensor(device_->exact_dtype(), {rows, vocab_size_});
+  }
+  return host_logits_.rows(0, rows);
+}
+
+Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Purpose purpose, int64_t count) {
+  if (activations == nullptr || count > activations->max_tokens) {
+    recordings_.clear();
+    activations.reset();
+    activations = std::make_unique<Activations>(*device_, config_, count, purpose);
+  }
   activations->resize(count);
-  const int64_t vocab_size = config_.vocab_size * activations->ranks.size();
-  for (const int32_t id : ids) CHECK(id >= 0 && id < vocab_size, "id {} of {}", id, vocab_size);
-  std::memcpy(activations->ids.data, ids.data(), ids.size_bytes());
-  std::memcpy(activations->positions.data, positions.data(), positions.size_bytes());
   return *activations;
 }
 
+void Llama::check_ids(std::span<const int32_t> ids, const Activations& a) const {
+  const int64_t vocab_size = config_.vocab_size * a.ranks.size();
+  for (const int32_t id : ids) CHECK(id >= 0 && id < vocab_size, "id {} of {}", id, vocab_size);
+}
+
 void Llama::prepare_training(const TrainingPasses& passes) {
-  training_ = std::make_unique<Activations>(config_, device_->activation_dtype(), passes.max_tokens, Purpose::kTraining,
-                                            passes.recompute, TensorRanks(passes.tensor_ranks));
+  training_ = std::make_unique<Activations>(*device_, config_, passes.max_tokens, Purpose::kTraining, passes.recompute,
+                                            TensorRanks(passes.tensor_ranks));
   units_ = passes.units;
 }
 
@@ -135,7 +183,7 @@ KvCache Llama::make_cache(int64_t max_sequences, int64_t max_positions) const {
   const DType dtype = device_->is_reference()                             ? DType::kF64
                       : weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32
                                                                   : DType::kBF16;
-  return KvCache(config_, {.max_sequences = max_sequences, .max_positions = max_positions, .dtype = dtype});
+  return KvCache(*device_, config_, {.max_sequences = max_sequences, .max_positions = max_positions, .dtype = dtype});
 }
 
 }  // namespace poro

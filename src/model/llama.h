@@ -2,7 +2,9 @@
 // (training). Both run the same block; only attention differs.
 #pragma once
 
+#include <array>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -47,8 +49,9 @@ class WeightUnits {
 
 class Llama {
  public:
-  // The most new tokens of one forward call; longer prompts go through in chunks.
-  static constexpr int64_t kMaxTokens = 512;
+  // The most new tokens of one forward call; longer prompts go through in chunks. A GPU wants more at once.
+  static constexpr int64_t kMaxTokens = 512, kMaxTokensOnGpu = 4096;
+  int64_t max_tokens() const { return device_->is_cuda() ? kMaxTokensOnGpu : kMaxTokens; }
 
   // Opens a Hugging Face folder and prepares its weights for the device. Throws Error.
   static Llama load(Device& device, const std::filesystem::path& folder, const LoadOptions& options);
@@ -77,7 +80,7 @@ class Llama {
   // A cache fit for this model and device.
   KvCache make_cache(int64_t max_sequences, int64_t max_positions) const;
 
-  // Each of the three returns a tensor that lives until the next call of the same function.
+  // Each of the three returns a tensor in the device's memory that lives until the next call of the same function.
 
   // Runs the new tokens, at most kMaxTokens in all, and appends them to the cache. Returns the hidden states (T, C) after the
   // final norm, sequence after sequence.
@@ -92,7 +95,7 @@ class Llama {
   std::vector<double> backward(std::span<const int32_t> targets, std::span<const double> coefficients, LlamaGradients& gradients);
   // Log-probabilities of the targets at the tokens of the last forward_training(); of all ranks that split the matrices alike.
   std::vector<double> training_log_probs(std::span<const int32_t> targets);
-  // The head: logits (T, V) after hidden states (T, C).
+  // The head: logits (T, V) after hidden states (T, C), f64 on the reference device and else f32, in the host's memory.
   Tensor logits(const Tensor& hidden);
 
   // Log-probabilities of `targets[t]` after hidden state t; the head runs in chunks, (T, V) is never stored.
@@ -103,8 +106,8 @@ class Llama {
   struct Activations;  // Memory of one forward call.
 
   Llama(Device& device, LlamaConfig config);
-  Activations& prepare(std::unique_ptr<Activations>& activations, Purpose purpose, std::span<const int32_t> ids,
-                       std::span<const int32_t> positions);
+  Activations& prepare(std::unique_ptr<Activations>& activations, Purpose purpose, int64_t count);
+  void check_ids(std::span<const int32_t> ids, const Activations& a) const;
   Tensor forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose, std::span<const int32_t> ids,
                              std::span<const int32_t> starts);
   template <class Attend>
@@ -113,9 +116,11 @@ class Llama {
   void forward_block(Activations& a, int64_t layer, const Attend& attend);
   // What the way back needs of a block and the forward pass did not keep.
   void recompute_block(Activations& a, int64_t layer);
+  Tensor head(const Tensor& hidden);
   void project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual, const Tensor& y);
   void backward_norm(Activations& a, const RmsNormBackward& op);
-  std::vector<double> split_log_probs(std::span<const int32_t> targets, std::vector<double>& denominators);
+  Tensor on_device(std::span<const int32_t> targets);
+  std::vector<double> split_log_probs(const Tensor& targets, std::vector<double>& denominators);
   std::vector<double> backward_head(std::span<const int32_t> targets, std::span<const double> coefficients, const Tensor& dhead);
   void backward_block(Activations& a, int64_t layer, LlamaGradients::Layer& gradients);
 
@@ -124,6 +129,8 @@ class Llama {
   LlamaWeights weights_;
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<Activations> activations_, training_;
+  // Of decoding on a GPU: by the cache, the memory of tables and activations, the sequences, and the greatest length.
+  std::map<std::array<uintptr_t, 4>, Recording> recordings_;
   WeightUnits* units_ = nullptr;
 };
 

@@ -15,6 +15,12 @@ inline Tensor view(std::span<const int32_t> values) {
           .shape = {static_cast<int64_t>(values.size())}};
 }
 
+inline Tensor view(std::span<const double> values) {
+  return {.data = reinterpret_cast<std::byte*>(const_cast<double*>(values.data())),
+          .dtype = DType::kF64,
+          .shape = {static_cast<int64_t>(values.size())}};
+}
+
 // What one block reads and writes. Where ranks split the matrices, T tokens of the products are T / ranks of what lies between
 // (T' below). In generation all blocks share one set, and x, middle and out are one tensor; training
 // keeps a set per block for the way back, of which blocks share what is computed again there.
@@ -44,14 +50,31 @@ struct BlockGradients {
 
 enum class Purpose { kGeneration, kTraining };
 
+// Integers that the ops of a call read, brought to the device in one copy.
+class DeviceIntegers {
+ public:
+  explicit DeviceIntegers(Device& device) : device_(&device) {}
+  // Views of the parts where the device's ops can read them, until the next call. Parts of the same sizes come to the same places
+  // as long as `memory` does not change.
+  std::vector<Tensor> set(std::span<const std::span<const int32_t>> parts);
+  const std::byte* memory() const { return whole_.data; }
+
+ private:
+  Device* device_;
+  std::vector<int32_t> host_;
+  std::unique_ptr<Arena> arena_;
+  Tensor whole_;
+};
+
 struct Llama::Activations {
-  Activations(const LlamaConfig& config, DType dtype, int64_t max_tokens, Purpose purpose, Recompute recompute = Recompute::kNone,
-              const TensorRanks& ranks = TensorRanks());
+  Activations(Device& device, const LlamaConfig& config, int64_t max_tokens, Purpose purpose,
+              Recompute recompute = Recompute::kNone, const TensorRanks& ranks = TensorRanks());
 
   // Sets every view below to its first `count` rows.
   void resize(int64_t count);
-  // (T, V), for up to as many rows as ever asked.
+  // (T, V), for up to as many rows as ever asked; on the device, and a place for them on the host.
   Tensor logits(int64_t rows);
+  Tensor logits_on_host(int64_t rows);
 
   size_t bytes() const { return arena_.bytes(); }
 
@@ -59,24 +82,26 @@ struct Llama::Activations {
   Recompute recompute;
   TensorRanks ranks;
   int64_t max_tokens, num_tokens = 0;
-  Tensor ids, positions, starts;     // (T) i32; starts in training only
+  DeviceIntegers integers, targets;
+  Tensor ids, positions, starts;     // (T) i32; starts over packed rows only
   Tensor frequencies;                // (D/2) f64
   std::vector<BlockTensors> blocks;  // One, or one per layer
   Tensor final_normed, final_rstd;   // (T, C), (T') or none
   Tensor sum;                        // (T, C): of products, before the ranks' sum; none for a rank alone
+  Tensor logp, lse, coefficients;    // (T) f64: of the loss, in training only
   BlockGradients gradients;          // In training only
 
   const BlockTensors& block(int64_t layer) const { return blocks[purpose == Purpose::kTraining ? static_cast<size_t>(layer) : 0]; }
 
  private:
+  Device* device_;
   int64_t vocab_size_;
-  DType dtype_;
-  Arena arena_{"activations"};
+  Arena arena_;
   std::vector<BlockTensors> whole_blocks_;
-  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_;
+  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_logp_, whole_lse_, whole_coefficients_;
   BlockGradients whole_gradients_;
-  std::unique_ptr<Arena> logits_arena_;
-  Tensor logits_;
+  std::unique_ptr<Arena> logits_arena_, host_logits_arena_;
+  Tensor logits_, host_logits_;
 };
 
 }  // namespace poro

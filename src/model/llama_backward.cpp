@@ -16,11 +16,6 @@ namespace poro {
 
 namespace {
 
-Tensor view(const std::vector<double>& values) {
-  return {.data = reinterpret_cast<std::byte*>(const_cast<double*>(values.data())), .dtype = DType::kF64,
-          .shape = {static_cast<int64_t>(values.size())}};
-}
-
 // All rows of the residual stream's gradient.
 Tensor whole_gradient(const TensorRanks& ranks, const BlockGradients& gradients) {
   if (ranks.is_alone()) return gradients.x;
@@ -39,15 +34,17 @@ Tensor summed_rows(const TensorRanks& ranks, const Tensor& normed) {
 }  // namespace
 
 // Each rank has some rows of the head: their logits' log of the sum of exponentials, and the target's logit if it is theirs.
-std::vector<double> Llama::split_log_probs(std::span<const int32_t> targets, std::vector<double>& denominators) {
-  const TensorRanks& ranks = training_->ranks;
-  const size_t count = targets.size(), n = static_cast<size_t>(ranks.size());
+std::vector<double> Llama::split_log_probs(const Tensor& targets, std::vector<double>& denominators) {
+  Activations& a = *training_;
+  const TensorRanks& ranks = a.ranks;
+  const size_t count = static_cast<size_t>(a.num_tokens), n = static_cast<size_t>(ranks.size());
   std::vector<double> mine(2 * count), all(2 * count * n), logp(count);
-  const Tensor both = view(mine);
-  run(*device_, TargetLogProbs{.hidden = training_->final_normed, .head = weights_.head, .targets = poro::view(targets),
-                               .logp = both.rows(0, both.dim(0) / 2), .first_id = ranks.rank() * config_.vocab_size,
-                               .lse = both.rows(both.dim(0) / 2, both.dim(0) / 2)});
-  ranks.comm().all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)));
+  run(*device_, TargetLogProbs{.hidden = a.final_normed, .head = weights_.head, .targets = targets, .logp = a.logp,
+                               .first_id = ranks.rank() * config_.vocab_size, .lse = a.lse});
+  const std::span<double> both(mine);
+  device_->copy(a.logp, view(both.first(count)));
+  device_->copy(a.lse, view(both.subspan(count)));
+  ranks.comm().all_gather(std::as_bytes(both), std::as_writable_bytes(std::span(all)));
   denominators.assign(count, 0);
   for (size_t t = 0; t < count; ++t) {
     double logit = 0, highest = -INFINITY, sum = 0;
@@ -60,30 +57,37 @@ std::vector<double> Llama::split_log_probs(std::span<const int32_t> targets, std
   return logp;
 }
 
+// After the forward pass the ids are not needed on the way to the loss, but the embedding's gradient wants them: targets lie apart.
+Tensor Llama::on_device(std::span<const int32_t> targets) {
+  const std::span<const int32_t> parts[] = {targets};
+  return training_->targets.set(parts)[0];
+}
+
 std::vector<double> Llama::training_log_probs(std::span<const int32_t> targets) {
+  Activations& a = *training_;
   std::vector<double> logp(targets.size()), denominators;
-  if (!training_->ranks.is_alone()) return split_log_probs(targets, denominators);
-  run(*device_, TargetLogProbs{.hidden = training_->final_normed, .head = weights_.head, .targets = poro::view(targets),
-                               .logp = view(logp)});
+  if (!a.ranks.is_alone()) return split_log_probs(on_device(targets), denominators);
+  run(*device_, TargetLogProbs{.hidden = a.final_normed, .head = weights_.head, .targets = on_device(targets), .logp = a.logp});
+  device_->copy(a.logp, view(logp));
   return logp;
 }
 
 // The head's part of the way back, into gradients.normed; returns the log-probabilities.
 std::vector<double> Llama::backward_head(std::span<const int32_t> targets, std::span<const double> coefficients, const Tensor& dhead) {
   Activations& a = *training_;
+  const bool is_alone = a.ranks.is_alone();
+  const Tensor targets_there = on_device(targets);
   std::vector<double> logp(targets.size()), denominators;
-  CrossEntropyBackward op{.hidden = a.final_normed, .head = weights_.head, .targets = poro::view(targets),
-                          .coefficients = {.data = reinterpret_cast<std::byte*>(const_cast<double*>(coefficients.data())),
-                                           .dtype = DType::kF64, .shape = {a.num_tokens}},
-                          .dhidden = a.gradients.normed, .dhead = dhead, .logp = {}};
-  if (a.ranks.is_alone()) {
-    op.logp = view(logp);
-  } else {
-    logp = split_log_probs(targets, denominators);
-    op.lse = view(denominators);
-    op.first_id = a.ranks.rank() * config_.vocab_size;
+  device_->copy(view(coefficients), a.coefficients);
+  if (!is_alone) {
+    logp = split_log_probs(targets_there, denominators);
+    device_->copy(view(denominators), a.lse);
   }
-  run(*device_, op);
+  run(*device_, CrossEntropyBackward{.hidden = a.final_normed, .head = weights_.head, .targets = targets_there,
+                                     .coefficients = a.coefficients, .dhidden = a.gradients.normed, .dhead = dhead,
+                                     .logp = is_alone ? a.logp : Tensor{}, .first_id = a.ranks.rank() * config_.vocab_size,
+                                     .lse = is_alone ? Tensor{} : a.lse});
+  if (is_alone) device_->copy(a.logp, view(logp));
   return logp;
 }
 
@@ -92,7 +96,7 @@ void Llama::backward_norm(Activations& a, const RmsNormBackward& op) {
   if (a.ranks.is_alone()) return run(*device_, op);
   RmsNormBackward part = op;
   part.dw = a.gradients.norm;
-  std::memset(part.dw.data, 0, part.dw.bytes());
+  device_->zero(part.dw);
   run(*device_, part);
   a.ranks.add_sum(part.dw, op.dw);
 }
@@ -155,7 +159,7 @@ std::vector<double> Llama::backward(std::span<const int32_t> targets, std::span<
   units.begin_gradients(head);
   units.begin_gradients(0);  // A tied head's gradients are the embedding's.
   std::vector<double> logp = backward_head(targets, coefficients, gradients.head);
-  std::memset(d.x.data, 0, d.x.bytes());
+  device_->zero(d.x);
   backward_norm(a, {.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .rstd = a.final_rstd,
                     .dy = summed_rows(a.ranks, d.normed), .dx = d.x, .dw = gradients.final_norm});
   units.end_gradients(head);

@@ -1,5 +1,8 @@
 // The forward pass of Llama: the block is one page of ops in the order of the paper, and attention is its only line with two
 // forms. Touvron et al., LLaMA, 2023; Grattafiori et al., The Llama 3 Herd of Models, 2024.
+#include <algorithm>
+#include <bit>
+
 #include "model/llama_activations.h"
 #include "ops/attention.h"
 #include "ops/embed.h"
@@ -84,39 +87,70 @@ void Llama::recompute_block(Activations& a, int64_t layer) {
   }
 }
 
-Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
+namespace {
+
+// What the ops of one forward call over a cache look up.
+struct CacheTables {
   std::vector<int32_t> ids, positions, slots, row_starts = {0}, lengths, page_table;
-  size_t max_pages = 0;
-  for (const SequenceTokens& tokens : batch) {
-    const int64_t first = cache.length(tokens.sequence);
-    cache.extend(tokens.sequence, static_cast<int64_t>(tokens.ids.size()));
-    const std::vector<int32_t>& pages = cache.pages(tokens.sequence);
-    for (size_t i = 0; i < tokens.ids.size(); ++i) {
-      const int64_t position = first + static_cast<int64_t>(i);
-      ids.push_back(tokens.ids[i]);
+  int64_t num_pages = 0, max_new_tokens = 1, max_length = 1;
+
+  // Makes room in the cache for the new tokens. On a GPU the table is as wide as the cache allows: a recording's must not grow.
+  CacheTables(std::span<const SequenceTokens> batch, KvCache& cache, bool is_widest) {
+    for (const SequenceTokens& tokens : batch) {
+      cache.extend(tokens.sequence, std::ssize(tokens.ids));
+      num_pages = std::max(num_pages, std::ssize(cache.pages(tokens.sequence)));
+    }
+    if (is_widest) num_pages = (cache.max_positions() + cache.page_size() - 1) / cache.page_size();
+    for (const SequenceTokens& tokens : batch) add(tokens, cache);
+  }
+
+ private:
+  void add(const SequenceTokens& tokens, const KvCache& cache) {
+    const int64_t count = std::ssize(tokens.ids), length = cache.length(tokens.sequence), size = cache.page_size();
+    std::vector<int32_t> pages = cache.pages(tokens.sequence);
+    ids.insert(ids.end(), tokens.ids.begin(), tokens.ids.end());
+    for (int64_t position = length - count; position < length; ++position) {
       positions.push_back(static_cast<int32_t>(position));
-      const int64_t page = pages[static_cast<size_t>(position / cache.page_size())];
-      slots.push_back(static_cast<int32_t>(page * cache.page_size() + position % cache.page_size()));
+      slots.push_back(static_cast<int32_t>(pages[static_cast<size_t>(position / size)] * size + position % size));
     }
     row_starts.push_back(static_cast<int32_t>(ids.size()));
-    lengths.push_back(static_cast<int32_t>(cache.length(tokens.sequence)));
-    max_pages = std::max(max_pages, pages.size());
+    lengths.push_back(static_cast<int32_t>(length));
+    pages.resize(static_cast<size_t>(num_pages), 0);
+    page_table.insert(page_table.end(), pages.begin(), pages.end());
+    max_new_tokens = std::max(max_new_tokens, count);
+    max_length = std::max(max_length, length);
   }
-  for (const SequenceTokens& tokens : batch) {
-    std::vector<int32_t> row = cache.pages(tokens.sequence);
-    row.resize(max_pages, 0);
-    page_table.insert(page_table.end(), row.begin(), row.end());
-  }
-  Activations& a = prepare(activations_, Purpose::kGeneration, ids, positions);
-  const int64_t num_sequences = static_cast<int64_t>(batch.size());
-  const Tensor slots_view = view(slots), starts_view = view(row_starts), lengths_view = view(lengths);
-  const Tensor table_view = view(page_table).reshaped({num_sequences, static_cast<int64_t>(max_pages)});
-  return forward_blocks(a, [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor&) {
+};
+
+}  // namespace
+
+Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
+  CacheTables tables(batch, cache, device_->is_cuda());
+  Activations& a = prepare(activations_, Purpose::kGeneration, std::ssize(tables.ids));
+  check_ids(tables.ids, a);
+  const std::span<const int32_t> parts[] = {tables.ids, tables.positions, tables.slots, tables.row_starts, tables.lengths,
+                                            tables.page_table};
+  const std::vector<Tensor> there = a.integers.set(parts);
+  a.ids = there[0];
+  a.positions = there[1];
+  const Tensor slots = there[2], row_starts = there[3], lengths = there[4],
+               page_table = there[5].reshaped({std::ssize(batch), tables.num_pages});
+  // One token each is recorded, for lengths up to the next power of two.
+  const bool is_decoding = std::ssize(tables.ids) == std::ssize(batch);
+  const int64_t max_length = is_decoding ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(tables.max_length, 512))))
+                                         : tables.max_length;
+  const auto attend = [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor&) {
     const Tensor &keys = cache.keys(layer), &values = cache.values(layer);
-    run(*device_, CacheWrite{.k = k, .v = v, .slots = slots_view, .keys = keys, .values = values});
-    run(*device_, CachedAttention{.q = q, .keys = keys, .values = values, .page_table = table_view,
-                                  .row_starts = starts_view, .lengths = lengths_view, .y = y});
-  });
+    run(*device_, CacheWrite{.k = k, .v = v, .slots = slots, .keys = keys, .values = values});
+    run(*device_, CachedAttention{.q = q, .keys = keys, .values = values, .page_table = page_table, .row_starts = row_starts,
+                                  .lengths = lengths, .y = y, .max_new_tokens = tables.max_new_tokens, .max_length = max_length});
+  };
+  if (!is_decoding) return forward_blocks(a, attend);
+  const auto address = [](const void* memory) { return reinterpret_cast<uintptr_t>(memory); };
+  Recording& recording = recordings_[{address(cache.keys(0).data), address(a.integers.memory()), static_cast<uintptr_t>(std::ssize(batch)),
+                                      static_cast<uintptr_t>(max_length)}];
+  recording.run(*device_, [&] { forward_blocks(a, attend); });
+  return a.final_normed;
 }
 
 Tensor Llama::forward_packed(std::span<const int32_t> ids, std::span<const int32_t> starts) {
@@ -132,33 +166,45 @@ Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Pur
   CHECK(ids.size() == starts.size(), "{} ids, {} starts", ids.size(), starts.size());
   std::vector<int32_t> positions(ids.size());
   for (size_t t = 0; t < ids.size(); ++t) positions[t] = static_cast<int32_t>(t) - starts[t];
-  Activations& a = prepare(activations, purpose, ids, positions);
-  std::memcpy(a.starts.data, starts.data(), starts.size_bytes());
+  Activations& a = prepare(activations, purpose, static_cast<int64_t>(ids.size()));
+  check_ids(ids, a);
+  const std::span<const int32_t> parts[] = {ids, positions, starts};
+  const std::vector<Tensor> on_device = a.integers.set(parts);
+  a.ids = on_device[0];
+  a.positions = on_device[1];
+  a.starts = on_device[2];
   return forward_blocks(
       a, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
         run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse});
       });
 }
 
-Tensor Llama::logits(const Tensor& hidden) {
+Tensor Llama::head(const Tensor& hidden) {
   const Tensor out = activations_->logits(hidden.dim(0));
   run(*device_, Linear{.x = hidden, .w = weights_.head, .y = out, .residual = {}});
   return out;
 }
 
+Tensor Llama::logits(const Tensor& hidden) {
+  const Tensor on_device = head(hidden), on_host = activations_->logits_on_host(hidden.dim(0));
+  device_->copy(on_device, on_host);
+  return on_host;
+}
+
 std::vector<double> Llama::log_probs(const Tensor& hidden, std::span<const int32_t> targets) {
   constexpr int64_t kChunk = 64;
   CHECK(hidden.dim(0) == static_cast<int64_t>(targets.size()), "{} states, {} targets", hidden.dim(0), targets.size());
-  Arena arena("log-probabilities");
-  const Tensor logp = arena.tensor(device_->activation_dtype(), {hidden.dim(0)});
+  Arena arena("log-probabilities", *device_);
+  const Tensor logp = arena.tensor(DType::kF64, {hidden.dim(0)});
+  const std::span<const int32_t> parts[] = {targets};
+  const Tensor on_device = activations_->integers.set(parts)[0];
   for (int64_t first = 0; first < hidden.dim(0); first += kChunk) {
     const int64_t count = std::min(kChunk, hidden.dim(0) - first);
-    run(*device_, LogProbs{.logits = logits(hidden.rows(first, count)),
-                           .targets = view(targets.subspan(static_cast<size_t>(first), static_cast<size_t>(count))),
+    run(*device_, LogProbs{.logits = head(hidden.rows(first, count)), .targets = on_device.rows(first, count),
                            .logp = logp.rows(first, count)});
   }
-  std::vector<double> result;
-  for (int64_t t = 0; t < hidden.dim(0); ++t) result.push_back(load_element(logp, t));
+  std::vector<double> result(targets.size());
+  device_->copy(logp, view(result));
   return result;
 }
 

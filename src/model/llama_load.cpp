@@ -4,11 +4,12 @@
 #include <functional>
 #include <map>
 
-#include "base/random.h"
 #include "model/checkpoint.h"
 #include "model/llama_activations.h"
 #include "model/quantized_cache.h"
+#include "ops/convert.h"
 #include "ops/quantize.h"
+#include "ops/random_fill.h"
 
 namespace poro {
 namespace {
@@ -27,42 +28,31 @@ bool is_plain_type_of(const Device& device, DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16;
 }
 
-OwnedTensor converted(ThreadPool& pool, const Tensor& source, DType dtype) {
-  OwnedTensor result{.tensor = {}, .owner = std::make_shared<Arena>("weights"), .mapped_in = nullptr};
-  result.tensor = result.owner->tensor(dtype, source.shape);
-  parallel_for(pool, source.elements(), 4096, [&](Range range) {
-    for (int64_t i = range.begin; i < range.end; ++i) store_element(result.tensor, i, load_element(source, i));
-  });
+OwnedTensor made(Device& device, DType dtype, Shape shape) {
+  OwnedTensor result{.tensor = {}, .owner = std::make_shared<Arena>("weights", device), .mapped_in = nullptr};
+  result.tensor = result.owner->tensor(dtype, shape);
   return result;
 }
 
-// Words of a counter-based generator, each turned into one about normal value: the sum of four uniform bytes.
-void fill_random(ThreadPool& pool, const Tensor& target, uint64_t seed, uint64_t stream) {
-  constexpr float kDeviation = 0.02f, kByteSumDeviation = 147.8f;  // sqrt(4 * (256^2 - 1) / 12)
-  BFloat16* out = target.as<BFloat16>();
-  const int64_t count = target.elements();
-  parallel_for(pool, (count + 3) / 4, 1024, [&](Range range) {
-    for (int64_t block = range.begin; block < range.end; ++block) {
-      const std::array<uint32_t, 4> words = philox(seed, static_cast<uint64_t>(block), stream);
-      for (int64_t i = block * 4; i < std::min(count, block * 4 + 4); ++i) {
-        const uint32_t word = words[static_cast<size_t>(i & 3)];
-        const uint32_t sum = (word & 255u) + ((word >> 8) & 255u) + ((word >> 16) & 255u) + (word >> 24);
-        out[i] = BFloat16((static_cast<float>(sum) - 510.0f) * (kDeviation / kByteSumDeviation));
-      }
-    }
-  });
+OwnedTensor converted(Device& device, const Tensor& source, DType dtype) {
+  const OwnedTensor result = made(device, dtype, source.shape);
+  bring(device, source, result.tensor);
+  return result;
 }
 
-OwnedTensor random_weight(ThreadPool& pool, const WeightSpec& spec, uint64_t seed, uint64_t stream) {
-  OwnedTensor result{.tensor = {}, .owner = std::make_shared<Arena>("weights"), .mapped_in = nullptr};
-  result.tensor = result.owner->tensor(DType::kBF16, spec.shape);
+OwnedTensor random_weight(Device& device, const WeightSpec& spec, uint64_t seed, uint64_t stream) {
+  const OwnedTensor result = made(device, DType::kBF16, spec.shape);
   if (spec.has_decay) {
-    fill_random(pool, result.tensor, seed, stream);
+    run(device, RandomFill{.to = result.tensor, .seed = seed, .stream = stream});
   } else {  // Norms scale by one.
-    for (int64_t i = 0; i < result.tensor.elements(); ++i) store_element(result.tensor, i, 1.0);
+    const std::vector<BFloat16> ones(static_cast<size_t>(spec.shape.elements()), BFloat16(1.0f));
+    device.copy({.data = reinterpret_cast<std::byte*>(const_cast<BFloat16*>(ones.data())), .dtype = DType::kBF16, .shape = spec.shape},
+                result.tensor);
   }
   return result;
 }
+
+bool is_cpu(const Device& device) { return !device.is_reference() && !device.is_cuda(); }
 
 // What a model's weights become.
 struct WeightTarget {
@@ -110,7 +100,7 @@ class WeightBuilder {
   // The head in int4 models keeps 8 bits: it decides every token, and is a ninth of the bytes.
   Matrix head(const Tensor& embedding) {
     const std::optional<DType> dtype = target_.matrices == DType::kI4 ? std::optional(DType::kI8) : target_.matrices;
-    return matrix_of("lm_head.weight", config_.has_tied_head ? OwnedTensor{embedding} : source_(table_.size() - 1), dtype);
+    return matrix_of("lm_head.weight", config_.has_tied_head ? OwnedTensor{.tensor = embedding} : source_(table_.size() - 1), dtype);
   }
 
   Matrix matrix_of(const std::string& name, const OwnedTensor& source, std::optional<DType> wanted) {
@@ -121,7 +111,7 @@ class WeightBuilder {
   }
 
   Matrix quantised(const std::string& name, const OwnedTensor& source, DType dtype) {
-    const auto owner = target_.owners.emplace_back(std::make_shared<Arena>("weights"));
+    const auto owner = target_.owners.emplace_back(std::make_shared<Arena>("weights", target_.device));
     const Matrix result = quantized_matrix(*owner, {.dtype = dtype, .shape = source.tensor.shape});
     if (target_.cache == nullptr || !target_.cache->read(target_.pool, name, result)) {
       quantize(target_.pool, Matrix{.values = source.tensor, .quantization = {}}, result);
@@ -133,7 +123,7 @@ class WeightBuilder {
   }
 
   OwnedTensor as(const OwnedTensor& source, DType dtype) {
-    const OwnedTensor result = converted(target_.pool, source.tensor, dtype);
+    const OwnedTensor result = converted(target_.device, source.tensor, dtype);
     release(source);
     return result;
   }
@@ -143,6 +133,7 @@ class WeightBuilder {
   }
 
   OwnedTensor held(const OwnedTensor& owned) {
+    if (owned.tensor.place != target_.device.place()) return held(as(owned, owned.tensor.dtype));
     if (owned.owner != nullptr) target_.owners.push_back(owned.owner);
     return owned;
   }
@@ -179,9 +170,9 @@ Llama Llama::load(Device& device, const std::filesystem::path& folder, const Loa
   std::optional<QuantizedCache> cache;
   const bool is_quantised = options.weights == DType::kI8 || options.weights == DType::kI4;
   if (!options.cache_folder.empty() && is_quantised) cache.emplace(options.cache_folder, opened, *options.weights);
-  ThreadPool reference_pool(device.is_reference() ? 0 : 1);
+  ThreadPool own(is_cpu(device) ? 1 : 0);
   model.weights_ = WeightBuilder(model.config_, source,
-                                 {.device = device, .pool = device.is_reference() ? reference_pool : device.cpu_backend().pool,
+                                 {.device = device, .pool = is_cpu(device) ? device.cpu_backend().pool : own,
                                   .matrices = options.weights, .cache = cache ? &*cache : nullptr,
                                   .owners = model.storage_->owners})
                        .build();
@@ -191,11 +182,10 @@ Llama Llama::load(Device& device, const std::filesystem::path& folder, const Loa
 Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed) {
   Llama model(device, config);
   const std::vector<WeightSpec> table = weight_table(model.config_);
-  ThreadPool reference_pool(device.is_reference() ? 0 : 1);
-  ThreadPool& pool = device.is_reference() ? reference_pool : device.cpu_backend().pool;
-  const WeightSource source = [&](size_t index) { return random_weight(pool, table[index], seed, index); };
+  ThreadPool own(is_cpu(device) ? 1 : 0);
+  const WeightSource source = [&](size_t index) { return random_weight(device, table[index], seed, index); };
   model.weights_ = WeightBuilder(model.config_, source,
-                                 {.device = device, .pool = pool, .matrices = weights, .cache = nullptr,
+                                 {.device = device, .pool = is_cpu(device) ? device.cpu_backend().pool : own, .matrices = weights, .cache = nullptr,
                                   .owners = model.storage_->owners})
                        .build();
   return model;

@@ -1,7 +1,5 @@
 #include "model/weights.h"
 
-#include <cstring>
-
 namespace poro {
 
 std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
@@ -38,8 +36,9 @@ std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
   return table;
 }
 
-LlamaGradients::LlamaGradients(const LlamaConfig& config, DType dtype) {
-  for (const WeightSpec& spec : weight_table(config)) tensors.push_back(arena_.tensor(dtype, spec.shape));
+LlamaGradients::LlamaGradients(Device& device, const LlamaConfig& config, DType dtype)
+    : arena_(std::make_unique<Arena>("gradients", device)) {
+  for (const WeightSpec& spec : weight_table(config)) tensors.push_back(arena_->tensor(dtype, spec.shape));
   name_tensors(config);
 }
 
@@ -59,8 +58,8 @@ void LlamaGradients::name_tensors(const LlamaConfig& config) {
   head = config.has_tied_head ? embedding : *next++;
 }
 
-void LlamaGradients::zero() {
-  for (const Tensor& tensor : tensors) std::memset(tensor.data, 0, tensor.bytes());
+void LlamaGradients::zero(Device& device) {
+  for (const Tensor& tensor : tensors) device.zero(tensor);
 }
 
 }  // namespace poro

@@ -3,6 +3,7 @@
 // table.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -44,10 +45,10 @@ struct LlamaGradients {
     Tensor attention_norm, q, k, v, o, ffn_norm, gate, up, down;
   };
   // In memory of their own.
-  explicit LlamaGradients(const LlamaConfig& config, DType dtype);
+  LlamaGradients(Device& device, const LlamaConfig& config, DType dtype);
   // In memory of someone else's: one tensor for each of the table.
   LlamaGradients(const LlamaConfig& config, std::span<const Tensor> memory);
-  void zero();
+  void zero(Device& device);
 
   std::vector<Tensor> tensors;
   Tensor embedding, final_norm;
@@ -57,7 +58,7 @@ struct LlamaGradients {
  private:
   void name_tensors(const LlamaConfig& config);
 
-  Arena arena_{"gradients"};
+  std::unique_ptr<Arena> arena_;  // Of their own memory.
 };
 
 }  // namespace poro

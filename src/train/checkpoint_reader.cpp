@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "ops/convert.h"
 #include "train/checkpoint.h"
 
 namespace poro {
@@ -151,13 +152,13 @@ class WholeWeight {
     }
   }
 
-  void copy_to(const Shards::Owned& piece) const {
+  void copy_to(Device& device, const Shards::Owned& piece) const {
     const Tensor to[] = {piece.master, piece.moment1, piece.moment2};
-    for (size_t kind = 0; kind < 3; ++kind)
-      for (int64_t i = 0; i < to[kind].elements(); ++i)
-        store_element(to[kind], i, load_element(parts_[kind], piece.first + i));
-    for (int64_t i = 0; piece.rounded && i < piece.master.elements(); ++i)
-      store_element(piece.rounded, i, load_element(piece.master, i));
+    for (size_t kind = 0; kind < 3; ++kind) {
+      const Tensor& part = parts_[kind];
+      bring(device, part.reshaped({part.elements()}).rows(piece.first, to[kind].elements()), to[kind]);
+    }
+    if (piece.rounded) bring(device, piece.master, piece.rounded);
   }
 
  private:
@@ -187,7 +188,7 @@ void load_pieces(const fs::path& folder, const std::vector<RankFile>& files, Sha
       const WeightSpec& spec = shards.table()[static_cast<size_t>(at = piece.weight)];
       whole = std::make_unique<WholeWeight>(spec, ranks, piece.master.dtype, stretches.at(spec.name));
     }
-    whole->copy_to(piece);
+    whole->copy_to(shards.device(), piece);
   }
 }
 

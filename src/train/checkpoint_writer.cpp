@@ -64,9 +64,7 @@ CheckpointWriter::~CheckpointWriter() {
 
 void CheckpointWriter::save(int64_t step, const Json& state) {
   finish();
-  const auto copy = [](const Tensor& from, const Tensor& to) {
-    std::memcpy(to.data, from.data, from.bytes());
-  };
+  const auto copy = [&](const Tensor& from, const Tensor& to) { shards_->device().copy(from, to); };
   for (size_t i = 0; i < copies_.size(); ++i) {
     copy(shards_->owned()[i].master, copies_[i].master);
     copy(shards_->owned()[i].moment1, copies_[i].moment1);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "ops/cpu/peak.h"
+#include "ops/gpu_limits.h"
 
 namespace poro {
 namespace {
@@ -34,6 +35,7 @@ void add_sources(const StepReport& report, const std::vector<std::string>& sourc
 
 double peak_flops(Device& device, Precision precision) {
   if (device.is_reference()) return 0;
+  if (device.is_cuda()) return gpu_product_rate(device);
   return peak_rate(device.cpu_backend(), precision == Precision::kBf16 ? Unit::kBf16 : Unit::kF32);
 }
 

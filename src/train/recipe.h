@@ -93,7 +93,7 @@ struct OptimizerSection {
   std::optional<double> warmup_ratio;
   std::optional<int64_t> warmup_steps;
   double decay_ratio = 0.1, min_learning_rate = 0;
-  Precision moments = Precision::kF32;
+  Precision moments = Precision::kF32, master = Precision::kF32;
   template <class Visit>
   void fields(Visit&& visit) {
     visit("learning_rate", learning_rate, "The peak");
@@ -108,6 +108,7 @@ struct OptimizerSection {
     visit("decay_ratio", decay_ratio, "wsd: the part of the steps that decays");
     visit("min_learning_rate", min_learning_rate, "Where the schedule ends");
     visit("moments", moments, "f32, or bf16 with stochastic rounding");
+    visit("master", master, "Weights that are updated, and gradients: f32, or on a GPU bf16 with stochastic rounding");
   }
 };
 

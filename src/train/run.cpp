@@ -58,7 +58,7 @@ class InitialWeights {
 };
 
 ThreadPool& pool_of(Device& device, std::unique_ptr<ThreadPool>& own) {
-  if (!device.is_reference()) return device.cpu_backend().pool;
+  if (!device.is_reference() && !device.is_cuda()) return device.cpu_backend().pool;
   if (own == nullptr) own = std::make_unique<ThreadPool>();
   return *own;
 }
@@ -138,7 +138,7 @@ class TrainingRun {
 
   std::vector<MemoryRow> memory() const {
     const bool is_reference = device_.is_reference(), is_bf16 = recipe_.train.precision == Precision::kBf16;
-    const double master = is_reference ? 8 : 4;
+    const double exact = is_reference ? 8 : 4, master = recipe_.optimizer.master == Precision::kBf16 ? 2 : exact;
     return plan_memory({.config = input_.config,
                         .max_tokens = max_tokens_,
                         .replicas = replicas_->size(),
@@ -147,8 +147,8 @@ class TrainingRun {
                         .recompute = recipe_.train.recompute,
                         .weight_bytes = is_bf16 ? 2 : master,
                         .master_bytes = master,
-                        .moment_bytes = recipe_.optimizer.moments == Precision::kBf16 ? 2 : master,
-                        .activation_bytes = master});
+                        .moment_bytes = recipe_.optimizer.moments == Precision::kBf16 ? 2 : exact,
+                        .activation_bytes = device_.activation_dtype() == DType::kBF16 ? 2 : exact});
   }
 
   void check_memory() const {
@@ -157,7 +157,10 @@ class TrainingRun {
       for (const auto& lines : {describe(data_, recipe_), memory_table(rows)})
         for (const std::string& line : lines) inform("{}", line);
     constexpr double kGibi = 1024.0 * 1024.0 * 1024.0;
-    const double needed = total_bytes(rows), available = available_memory();
+    // The copy that checkpoints are written from is the host's.
+    const double on_host = device_.is_cuda() ? rows.back().bytes : 0;
+    const double needed = total_bytes(rows) - on_host;
+    const double available = device_.is_cuda() ? static_cast<double>(gpu::memory(device_.cuda_backend()).first) : available_memory();
     if (available > 0 && needed > available)
       fail(
           "the run needs {:.1f} GiB a rank and {:.1f} are free; lower train.micro_batch or "
@@ -197,7 +200,7 @@ class TrainingRun {
   void open_reference() {
     const std::string identity =
         fmt::format("{} {} {}", model_digest(input_.reference), choice_name(recipe_.train.precision),
-                    device_.is_reference() ? "reference" : "cpu");
+                    device_.is_reference() ? "reference" : device_.is_cuda() ? "cuda" : "cpu");
     const fs::path cache = recipe_.data.cache.empty() ? default_shard_cache() : fs::path(recipe_.data.cache);
     const bool is_other = input_.init.empty() || !fs::equivalent(input_.reference, input_.init);
     bool has_loaded = false;

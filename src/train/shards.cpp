@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/convert.h"
+
 namespace poro {
 namespace {
 
@@ -13,12 +15,6 @@ std::span<std::byte> bytes_of(const Tensor& tensor) {
 // Shares of a unit start on a cache line whatever the type.
 constexpr int64_t kShareGrain = 32;
 
-void convert(const Tensor& from, const Tensor& to) {
-  if (from.data == to.data && from.dtype == to.dtype) return;
-  if (from.dtype == to.dtype) return void(std::memcpy(to.data, from.data, from.bytes()));
-  for (int64_t i = 0; i < from.elements(); ++i) store_element(to, i, load_element(from, i));
-}
-
 }  // namespace
 
 Shards::Shards(Device& device, Comm& comm, const LlamaConfig& config, const ShardOptions& options)
@@ -26,7 +22,11 @@ Shards::Shards(Device& device, Comm& comm, const LlamaConfig& config, const Shar
       comm_(&comm),
       options_(options),
       tensor_ranks_(options.tensor_ranks),
-      master_dtype_(device.activation_dtype()) {
+      master_dtype_(options.master),
+      weight_arena_("weights", device),
+      master_arena_("master weights", device),
+      gradient_arena_("gradients", device),
+      moment_arena_("moments", device) {
   lay_out(part_of_config(config, tensor_ranks_.size()));
   allocate();
   name_owned();
@@ -125,9 +125,8 @@ void Shards::fill(const Source& source) {
         values = part;
       }
     }
-    const int64_t count = piece.master.elements();
-    for (int64_t i = 0; i < count; ++i) store_element(piece.master, i, load_element(values, piece.first + i));
-    if (piece.rounded) convert(piece.master, piece.rounded);
+    bring(*device_, values.reshaped({values.elements()}).rows(piece.first, piece.master.elements()), piece.master);
+    if (piece.rounded) bring(*device_, piece.master, piece.rounded);
   }
   gather();
 }
@@ -135,7 +134,7 @@ void Shards::fill(const Source& source) {
 void Shards::zero_gradients() {
   for (Unit& unit : units_) {
     const Tensor& tensor = options_.zero >= 2 ? unit.gradients_share : unit.gradients_whole;
-    std::memset(tensor.data, 0, tensor.bytes());
+    device_->zero(tensor);
   }
 }
 
@@ -157,7 +156,7 @@ void Shards::gather() {
 
 void Shards::gather_unit(Unit& unit) {
   const Tensor mine = unit.weights_whole.rows(comm_->rank() * unit.share, unit.share);
-  if (!unit.weights_share) convert(unit.master, mine);
+  if (!unit.weights_share) bring(*device_, unit.master, mine);
   comm_->all_gather(bytes_of(mine), bytes_of(unit.weights_whole));
 }
 
@@ -168,7 +167,7 @@ void Shards::fetch(int64_t unit) {
 void Shards::begin_gradients(int64_t unit) {
   if (options_.zero < 2) return;
   const Tensor& whole = units_[static_cast<size_t>(unit)].gradients_whole;
-  std::memset(whole.data, 0, whole.bytes());
+  device_->zero(whole);
 }
 
 void Shards::end_gradients(int64_t index) {
@@ -190,7 +189,7 @@ Tensor Shards::whole_weight(int64_t weight) {
   whole_arena_ = std::make_unique<Arena>("a whole unit of weights");
   const Tensor all = whole_arena_->tensor(master_dtype_, {unit.elements});
   if (options_.zero == 0)
-    std::memcpy(all.data, unit.master.data, all.bytes());
+    device_->copy(unit.master, all);
   else
     comm_->all_gather(bytes_of(unit.master), bytes_of(all));
   const WeightSpec& spec = table_[static_cast<size_t>(weight)];

@@ -17,7 +17,8 @@ namespace poro {
 
 struct ShardOptions {
   DType weights =
-      DType::kF32;  // What products read: the device's own type, or bf16 beside master weights in that type
+      DType::kF32;  // What products read: the master weights' type, or bf16 beside them
+  DType master = DType::kF32;   // Weights as the optimizer keeps them, and gradients
   DType moments = DType::kF32;  // The same, or bf16
   int64_t zero = 0;
   Comm* tensor_ranks = nullptr;  // Ranks that hold the other parts of each matrix, if any
@@ -61,6 +62,7 @@ class Shards final : public WeightUnits {
 
   const std::vector<WeightSpec>& table() const { return table_; }
   Comm& comm() { return *comm_; }
+  Device& device() { return *device_; }
   // One weight, whole, on every rank, in the master's type; the memory lives until the next call. Collective.
   Tensor whole_weight(int64_t weight);
   const TensorRanks& tensor_ranks() const { return tensor_ranks_; }
@@ -99,8 +101,7 @@ class Shards final : public WeightUnits {
   std::vector<Unit> units_;
   std::vector<Tensor> weight_views_, gradient_views_;
   std::vector<Owned> owned_;
-  Arena weight_arena_{"weights"}, master_arena_{"master weights"}, gradient_arena_{"gradients"},
-      moment_arena_{"moments"};
+  Arena weight_arena_, master_arena_, gradient_arena_, moment_arena_;
   std::unique_ptr<Arena> whole_arena_;
 };
 

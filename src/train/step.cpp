@@ -52,13 +52,14 @@ void Trainer::accumulate(const Batch& batch, double count, LossSums& sums) {
 }
 
 double Trainer::gradient_norm() {
-  double one = 0, split = 0,
-         replicated = 0;  // Matrices have parts on other ranks; norms are the same on all of them.
-  const Tensor sum{.data = reinterpret_cast<std::byte*>(&one), .dtype = DType::kF64, .shape = {1}};
-  for (const Shards::Owned& piece : shards_.owned()) {
-    run(*device_, SquaredNorm{.x = piece.gradient, .sum = sum});
-    (shards_.table()[static_cast<size_t>(piece.weight)].split_dim ? split : replicated) += one;
-  }
+  double split = 0, replicated = 0;  // Matrices have parts on other ranks; norms are the same on all of them.
+  const std::vector<Shards::Owned>& owned = shards_.owned();
+  for (size_t i = 0; i < owned.size(); ++i)
+    run(*device_, SquaredNorm{.x = owned[i].gradient, .sum = squared_norms_.rows(static_cast<int64_t>(i), 1)});
+  std::vector<double> sums(owned.size());
+  device_->copy(squared_norms_, {.data = reinterpret_cast<std::byte*>(sums.data()), .dtype = DType::kF64, .shape = squared_norms_.shape});
+  for (size_t i = 0; i < owned.size(); ++i)
+    (shards_.table()[static_cast<size_t>(owned[i].weight)].split_dim ? split : replicated) += sums[i];
   const TensorRanks& ranks = shards_.tensor_ranks();
   if (!shards_.counts_everything()) split = comm_->sum(split), replicated = comm_->sum(replicated);
   return std::sqrt((ranks.is_alone() ? split : ranks.comm().sum(split)) + replicated);

@@ -7,8 +7,9 @@ namespace poro {
 namespace {
 
 ShardOptions shard_options(const Trainer::Parts& parts) {
-  const DType master = parts.device.activation_dtype();
+  const DType master = parts.recipe.optimizer.master == Precision::kBf16 ? DType::kBF16 : parts.device.exact_dtype();
   return {.weights = parts.recipe.train.precision == Precision::kBf16 ? DType::kBF16 : master,
+          .master = master,
           .moments = parts.recipe.optimizer.moments == Precision::kBf16 ? DType::kBF16 : master,
           .zero = parts.recipe.parallel.zero,
           .tensor_ranks = parts.tensor_ranks};
@@ -38,7 +39,9 @@ Trainer::Trainer(const Parts& parts, const Shards::Source& source)
       shards_(parts.device, parts.replicas, parts.config, shard_options(parts)),
       model_(Llama::over(parts.device, part_of_config(parts.config, shards_.tensor_ranks().size()),
                          shards_.weights())),
-      gradients_(model_.config(), shards_.gradients()) {
+      gradients_(model_.config(), shards_.gradients()),
+      norm_arena_("squared norms", parts.device),
+      squared_norms_(norm_arena_.tensor(DType::kF64, {std::ssize(shards_.owned())})) {
   shards_.fill(source);
   const int64_t ranks = shards_.tensor_ranks().size();
   model_.prepare_training({.max_tokens = (parts.max_tokens + ranks - 1) / ranks * ranks,

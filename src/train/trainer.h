@@ -97,6 +97,8 @@ class Trainer {
   Shards shards_;
   Llama model_;
   LlamaGradients gradients_;
+  Arena norm_arena_;
+  Tensor squared_norms_;  // Of each piece of the shards
   std::optional<ReferenceSumsOf> reference_;
   TrainerCounters counters_;
 };

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/cuda_devices.h"
 #include "base/file.h"
 #include "model/llama.h"
 #include "tests/model/golden_model.h"
@@ -100,6 +101,17 @@ TEST(ForwardGoldens, Reference) {
 TEST(ForwardGoldens, Cpu) {
   if (goldens_folder() == nullptr) GTEST_SKIP() << "set PORO_GOLDENS to the folder with forward.json";
   check_goldens(*Device::cpu(2), kCpuTolerance);
+}
+
+TEST(ForwardGoldens, Cuda) {
+  if (goldens_folder() == nullptr) GTEST_SKIP() << "set PORO_GOLDENS to the folder with forward.json";
+  if (cuda_report().devices.empty()) GTEST_SKIP() << "no NVIDIA GPU on this machine";
+  check_goldens(*Device::cuda(0, DType::kF32), kCpuTolerance);
+}
+// As on the CPU: bf16 weights and, here everywhere, activations.
+TEST(ForwardGoldens, OwnOnCuda) {
+  if (cuda_report().devices.empty()) GTEST_SKIP() << "no NVIDIA GPU on this machine";
+  check_own_golden(*Device::cuda(0), 3e-2);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/cuda_devices.h"
 #include "base/file.h"
 #include "model/llama.h"
 #include "model/safetensors.h"
@@ -22,7 +23,7 @@ void check_gradients(Device& device, double tolerance) {
   const std::filesystem::path folder = goldens;
   const nlohmann::json golden = nlohmann::json::parse(read_file(folder / "sft_gradients.json"));
   Llama model = Llama::load(device, folder / "models" / golden.at("model").get<std::string>(), {});
-  LlamaGradients gradients(model.config(), device.activation_dtype());
+  LlamaGradients gradients(device, model.config(), device.activation_dtype());
 
   double num_targets = 0, loss = 0;
   for (const std::vector<int32_t> labels : golden.at("labels"))
@@ -46,8 +47,11 @@ void check_gradients(Device& device, double tolerance) {
   SafetensorsFile want(folder / "sft_gradients_tiny-a.safetensors");
   const std::vector<WeightSpec> table = weight_table(model.config());
   double squares = 0;
+  Arena host("gradients on the host");
   for (size_t i = 0; i < table.size(); ++i) {
-    const Tensor expected = want.tensor(table[i].name), got = gradients.tensors[i];
+    const Tensor expected = want.tensor(table[i].name);
+    const Tensor got = host.tensor(gradients.tensors[i].dtype, gradients.tensors[i].shape);
+    device.copy(gradients.tensors[i], got);
     double difference = 0, length = 0;
     for (int64_t at = 0; at < got.elements(); ++at) {
       difference += std::pow(load_element(got, at) - load_element(expected, at), 2);
@@ -60,6 +64,10 @@ void check_gradients(Device& device, double tolerance) {
 }
 
 TEST(GradientGoldens, Reference) { check_gradients(*Device::reference(), kReferenceTolerance); }
+TEST(GradientGoldens, Cuda) {
+  if (cuda_report().devices.empty()) GTEST_SKIP() << "no NVIDIA GPU on this machine";
+  check_gradients(*Device::cuda(0, DType::kF32), kCpuTolerance);
+}
 TEST(GradientGoldens, Cpu) { check_gradients(*Device::cpu(2), kCpuTolerance); }
 
 }  // namespace

@@ -17,7 +17,8 @@ LlamaConfig small_config() {
 
 TEST(KvCache, GivesEverySequenceItsOwnPages) {
   const KvCacheOptions options{.max_sequences = 3, .max_positions = 130, .page_size = 64, .dtype = DType::kF32};
-  KvCache cache(small_config(), options);
+  const auto device = Device::cpu(1);
+  KvCache cache(*device, small_config(), options);
   EXPECT_EQ(cache.keys(1).shape, (Shape{9, 2, 64, 8}));
   EXPECT_EQ(KvCache::bytes(small_config(), options), 2u * 2 * 9 * 2 * 64 * 8 * 4);
   cache.extend(0, 64);
@@ -31,7 +32,8 @@ TEST(KvCache, GivesEverySequenceItsOwnPages) {
 }
 
 TEST(KvCache, TruncationFreesPages) {
-  KvCache cache(small_config(), {.max_sequences = 1, .max_positions = 256, .page_size = 64, .dtype = DType::kF32});
+  const auto device = Device::cpu(1);
+  KvCache cache(*device, small_config(), {.max_sequences = 1, .max_positions = 256, .page_size = 64, .dtype = DType::kF32});
   for (int round = 0; round < 5; ++round) {
     cache.extend(0, 256);
     cache.truncate(0, 65);

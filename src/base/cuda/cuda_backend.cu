@@ -8,6 +8,27 @@ namespace {
 
 constexpr size_t kScratchGrain = size_t{32} << 20;
 
+// Through the two halves of the pinned memory in turn: while one is on the bus the other is filled, by several threads, because what
+// is copied may be a mapped file that is read from disk on the way.
+void upload(Cuda::State& s, const std::byte* from, std::byte* to, size_t bytes) {
+  constexpr size_t kHalf = Cuda::State::kStagingBytes / 2;
+  for (size_t done = 0; done < bytes; done += kHalf) {
+    const size_t count = std::min(kHalf, bytes - done);
+    s.next_half ^= 1;
+    std::byte* half = s.staging + static_cast<size_t>(s.next_half) * kHalf;
+    CUDA_CHECK(cudaEventSynchronize(s.half_is_free[s.next_half]));
+    constexpr size_t kSmall = size_t{1} << 20;
+    if (count < kSmall)
+      std::memcpy(half, from + done, count);
+    else
+      parallel_for(s.copiers, static_cast<int64_t>(count), 1 << 18, [&](Range range) {
+        std::memcpy(half + range.begin, from + done + range.begin, static_cast<size_t>(range.size()));
+      });
+    CUDA_CHECK(cudaMemcpyAsync(to + done, half, count, cudaMemcpyHostToDevice, s.stream));
+    CUDA_CHECK(cudaEventRecord(s.half_is_free[s.next_half], s.stream));
+  }
+}
+
 void check_at_start(cudaError_t status, std::string_view what) {
   if (status != cudaSuccess) fail("{}: {}; see `poro --version` for the GPUs and the driver, or use --device cpu", what, cudaGetErrorString(status));
 }
@@ -32,6 +53,8 @@ Cuda::Cuda(int index, DType wanted) : activations(wanted), state_(std::make_uniq
     fail("{} has compute capability {}.{}; 8.0 (A100) or newer is needed, or use --device cpu", s.properties.name, s.properties.major,
          s.properties.minor);
   check_at_start(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking), "no stream could be made on the GPU");
+  for (cudaEvent_t& event : s.half_is_free)
+    check_at_start(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "no event could be made on the GPU");
   check_at_start(cudaMallocHost(&s.staging, State::kStagingBytes), "no pinned memory could be had");
   check_at_start(cudaMalloc(&s.blas_workspace, State::kBlasWorkspaceBytes), "the GPU has no free memory");
   if (cublasLtCreate(&s.blas) != CUBLAS_STATUS_SUCCESS) fail("cuBLAS could not start on {}", s.properties.name);
@@ -45,6 +68,7 @@ Cuda::~Cuda() {
   cudaFree(s.scratch);
   cudaFree(s.blas_workspace);
   cudaFreeHost(s.staging);
+  for (const cudaEvent_t event : s.half_is_free) cudaEventDestroy(event);
   cudaStreamDestroy(s.stream);
 }
 
@@ -102,9 +126,8 @@ void copy(Cuda& cuda, const Tensor& from, const Tensor& to) {
     std::memcpy(to.data, from.data, bytes);
     return;
   }
-  // From pageable memory the call returns when the bytes were taken; small copies are cheap, large ones go at the bus's speed
-  // through pinned memory in the loader.
-  CUDA_CHECK(cudaMemcpyAsync(to.data, from.data, bytes, to.place == Place::kGpu ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost, s.stream));
+  if (to.place == Place::kGpu) return upload(s, from.data, to.data, bytes);
+  CUDA_CHECK(cudaMemcpyAsync(to.data, from.data, bytes, cudaMemcpyDeviceToHost, s.stream));
   CUDA_CHECK(cudaStreamSynchronize(s.stream));
 }
 
@@ -113,6 +136,20 @@ void zero(Cuda& cuda, const Tensor& tensor) {
 }
 
 void synchronize(Cuda& cuda) { CUDA_CHECK(cudaStreamSynchronize(cuda.state().stream)); }
+
+std::shared_ptr<void> record(Cuda& cuda, const std::function<void()>& body) {
+  const cudaStream_t stream = cuda.state().stream;
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  CUDA_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal));
+  body();
+  CUDA_CHECK(cudaStreamEndCapture(stream, &graph));
+  CUDA_CHECK(cudaGraphInstantiate(&executable, graph, 0));
+  CUDA_CHECK(cudaGraphDestroy(graph));
+  return {executable, [](void* made) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(made)); }};
+}
+
+void replay(Cuda& cuda, void* graph) { CUDA_CHECK(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), cuda.state().stream)); }
 
 }  // namespace gpu
 }  // namespace poro

@@ -36,10 +36,13 @@ struct Cuda::State {
   std::byte* blas_workspace = nullptr;  // kBlasWorkspaceBytes
   std::byte* scratch = nullptr;
   size_t scratch_bytes = 0;
-  std::byte* staging = nullptr;  // Pinned memory of the host, on the way to and from the GPU.
+  std::byte* staging = nullptr;  // Pinned memory of the host, on the way to the GPU, in two halves.
+  cudaEvent_t half_is_free[2] = {};
+  int next_half = 0;
+  ThreadPool copiers{8};
 
   static constexpr size_t kBlasWorkspaceBytes = size_t{64} << 20;
-  static constexpr size_t kStagingBytes = size_t{16} << 20;
+  static constexpr size_t kStagingBytes = size_t{64} << 20;
 
   int num_multiprocessors() const { return properties.multiProcessorCount; }
   // 90 for 9.0.

@@ -1,11 +1,13 @@
 // Stands in for ops/cuda in builds without CUDA. No Cuda device can be opened there, so none of these is ever called.
 #include "ops/adamw.h"
 #include "ops/attention.h"
+#include "ops/convert.h"
 #include "ops/cross_entropy.h"
 #include "ops/embed.h"
 #include "ops/linear.h"
 #include "ops/log_probs.h"
 #include "ops/norm.h"
+#include "ops/random_fill.h"
 #include "ops/rope.h"
 #include "ops/squared_norm.h"
 #include "ops/swiglu.h"
@@ -21,6 +23,7 @@ NO_CUDA(PackedAttentionBackward)
 NO_CUDA(CachedAttention)
 NO_CUDA(CacheWrite)
 NO_CUDA(TargetLogProbs)
+NO_CUDA(Convert)
 NO_CUDA(CrossEntropyBackward)
 NO_CUDA(Embed)
 NO_CUDA(EmbedBackward)
@@ -28,6 +31,7 @@ NO_CUDA(Linear)
 NO_CUDA(LinearInputGradient)
 NO_CUDA(LinearWeightGradient)
 NO_CUDA(LogProbs)
+NO_CUDA(RandomFill)
 NO_CUDA(RmsNorm)
 NO_CUDA(RmsNormBackward)
 NO_CUDA(Rope)
