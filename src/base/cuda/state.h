@@ -37,6 +37,7 @@ struct Cuda::State {
   std::byte* scratch = nullptr;
   size_t scratch_bytes = 0;
   std::byte* staging = nullptr;  // Pinned memory of the host, on the way to and from the GPU.
+  std::shared_ptr<void> matmul_plans;  // What ops/cuda/matmul.cu remembers.
 
   static constexpr size_t kBlasWorkspaceBytes = size_t{64} << 20;
   static constexpr size_t kStagingBytes = size_t{16} << 20;
