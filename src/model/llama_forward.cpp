@@ -194,8 +194,8 @@ Tensor Llama::logits(const Tensor& hidden) {
 std::vector<double> Llama::log_probs(const Tensor& hidden, std::span<const int32_t> targets) {
   constexpr int64_t kChunk = 64;
   CHECK(hidden.dim(0) == static_cast<int64_t>(targets.size()), "{} states, {} targets", hidden.dim(0), targets.size());
-  Arena arena("log-probabilities", *device_);
-  const Tensor logp = arena.tensor(DType::kF64, {hidden.dim(0)});
+  Arena arena("log-probabilities", *device_), host_arena("log-probabilities");
+  const Tensor logp = arena.tensor(device_->exact_dtype(), {hidden.dim(0)}), on_host = host_arena.tensor(logp.dtype, logp.shape);
   const std::span<const int32_t> parts[] = {targets};
   const Tensor on_device = activations_->integers.set(parts)[0];
   for (int64_t first = 0; first < hidden.dim(0); first += kChunk) {
@@ -203,8 +203,9 @@ std::vector<double> Llama::log_probs(const Tensor& hidden, std::span<const int32
     run(*device_, LogProbs{.logits = head(hidden.rows(first, count)), .targets = on_device.rows(first, count),
                            .logp = logp.rows(first, count)});
   }
-  std::vector<double> result(targets.size());
-  device_->copy(logp, view(result));
+  device_->copy(logp, on_host);
+  std::vector<double> result;
+  for (int64_t t = 0; t < on_host.dim(0); ++t) result.push_back(load_element(on_host, t));
   return result;
 }
 

@@ -11,7 +11,7 @@
 
 namespace poro {
 
-// The random words of one element of one step: one for each moment.
+// The random words of one element of one step: one for each moment, and the weight's.
 inline std::array<uint32_t, 4> rounding_words(uint64_t seed, int64_t element, int64_t step) {
   return philox(seed, static_cast<uint64_t>(element), static_cast<uint64_t>(step));
 }

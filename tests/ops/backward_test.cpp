@@ -10,6 +10,7 @@
 #include "ops/norm.h"
 #include "ops/swiglu.h"
 #include "tests/ops/op_cases.h"
+#include "tests/ops/row_cases.h"
 
 namespace poro {
 namespace {
@@ -38,16 +39,8 @@ class SameBits {
   std::string first_;
 };
 
-struct ProductCase {
-  int64_t tokens, inputs, outputs;
-  DType weights;
-};
-const ProductCase kProducts[] = {{1, 64, 40, DType::kF32},    {48, 64, 176, DType::kF32},
-                                 {33, 37, 129, DType::kF32},  {130, 96, 64, DType::kF16},
-                                 {64, 64, 512, DType::kBF16}, {100, 130, 70, DType::kBF16}};
-
 TEST(LinearInputGradient, EqualsTheReference) {
-  for (const ProductCase& c : kProducts) {
+  for (const ProductCase& c : kProductCases) {
     SCOPED_TRACE(testing::Message() << c.tokens << " x " << c.inputs << " x " << c.outputs << " "
                                     << dtype_name(c.weights));
     const Guarded dy = random_tensor(DType::kF32, {c.tokens, c.outputs}, 1),
@@ -69,7 +62,7 @@ TEST(LinearInputGradient, EqualsTheReference) {
 }
 
 TEST(LinearWeightGradient, EqualsTheReference) {
-  for (const ProductCase& c : kProducts) {
+  for (const ProductCase& c : kProductCases) {
     const DType operands = c.weights == DType::kBF16 ? DType::kBF16 : DType::kF32;
     SCOPED_TRACE(testing::Message() << c.tokens << " x " << c.inputs << " x " << c.outputs << " "
                                     << dtype_name(operands));
@@ -90,8 +83,7 @@ TEST(LinearWeightGradient, EqualsTheReference) {
 }
 
 TEST(RmsNormBackward, EqualsTheReference) {
-  for (const auto& [tokens, width] :
-       std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 64}, {130, 37}, {65, 2049}}) {
+  for (const auto& [tokens, width] : kNormBackwardCases) {
     SCOPED_TRACE(testing::Message() << tokens << " x " << width);
     const Guarded x = random_tensor(DType::kF32, {tokens, width}, 1),
                   w = random_tensor(DType::kBF16, {width}, 2);
@@ -206,14 +198,8 @@ TEST(PackedAttentionBackward, EqualsTheReference) {
   }
 }
 
-struct HeadCase {
-  int64_t tokens, width, vocab;
-  DType weights;
-};
-
 TEST(CrossEntropyBackward, EqualsTheReferenceAndLeavesOutRowsThatDoNotCount) {
-  for (const HeadCase& c : std::vector<HeadCase>{
-           {1, 16, 7, DType::kF32}, {70, 64, 512, DType::kF32}, {40, 33, 1000, DType::kBF16}}) {
+  for (const HeadCase& c : kHeadCases) {
     SCOPED_TRACE(testing::Message() << c.tokens << " x " << c.width << " x " << c.vocab);
     const Guarded hidden = random_tensor(DType::kF32, {c.tokens, c.width}, 1),
                   head = random_tensor(c.weights, {c.vocab, c.width}, 2, 0.3);

@@ -1,12 +1,13 @@
 #include "ops/log_probs.h"
 
 #include "tests/ops/op_cases.h"
+#include "tests/ops/row_cases.h"
 
 namespace poro {
 namespace {
 
 TEST(LogProbs, EqualsTheReference) {
-  for (const auto& [tokens, vocab] : {std::pair<int64_t, int64_t>{1, 1}, {1, 128256}, {3, 37}, {17, 1000}, {5, 1024}}) {
+  for (const auto& [tokens, vocab] : kLogitCases) {
     for (const double deviation : {1.0, 30.0}) {
       SCOPED_TRACE(testing::Message() << tokens << " x " << vocab << ", deviation " << deviation);
       const Guarded logits = random_tensor(DType::kF32, {tokens, vocab}, 1, deviation);

@@ -1,20 +1,13 @@
 #include "ops/norm.h"
 
 #include "tests/ops/op_cases.h"
+#include "tests/ops/row_cases.h"
 
 namespace poro {
 namespace {
 
-struct Case {
-  int64_t tokens, width;
-  DType weights;
-};
-
-const Case kCases[] = {{1, 1, DType::kF32},   {1, 4096, DType::kBF16}, {17, 37, DType::kF32},
-                       {5, 64, DType::kF16},  {40, 130, DType::kBF16}, {3, 2049, DType::kF16}};
-
 TEST(RmsNorm, EqualsTheReference) {
-  for (const Case& c : kCases) {
+  for (const NormCase& c : kNormCases) {
     SCOPED_TRACE(testing::Message() << c.tokens << " x " << c.width);
     const Guarded x = random_tensor(DType::kF32, {c.tokens, c.width}, 1), w = random_tensor(c.weights, {c.width}, 2);
     const Guarded expected(DType::kF64, {c.tokens, c.width}), expected_rstd(DType::kF64, {c.tokens});

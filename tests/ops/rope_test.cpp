@@ -1,18 +1,13 @@
 #include "ops/rope.h"
 
 #include "tests/ops/op_cases.h"
+#include "tests/ops/row_cases.h"
 
 namespace poro {
 namespace {
 
-struct Case {
-  int64_t tokens, heads, head_dim;
-};
-
-const Case kCases[] = {{1, 32, 128}, {1, 1, 2}, {17, 4, 64}, {5, 3, 96}, {2, 8, 256}, {33, 2, 20}};
-
 TEST(Rope, EqualsTheReference) {
-  for (const Case& c : kCases) {
+  for (const RopeCase& c : kRopeCases) {
     SCOPED_TRACE(testing::Message() << c.tokens << " x " << c.heads << " x " << c.head_dim);
     const Guarded x = random_tensor(DType::kF32, {c.tokens, c.heads, c.head_dim}, 1);
     std::vector<int32_t> places;

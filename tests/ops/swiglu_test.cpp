@@ -1,12 +1,13 @@
 #include "ops/swiglu.h"
 
 #include "tests/ops/op_cases.h"
+#include "tests/ops/row_cases.h"
 
 namespace poro {
 namespace {
 
 TEST(SwiGlu, EqualsTheReference) {
-  for (const auto& [tokens, width] : {std::pair<int64_t, int64_t>{1, 1}, {1, 14336}, {3, 37}, {17, 1000}}) {
+  for (const auto& [tokens, width] : kGateCases) {
     SCOPED_TRACE(testing::Message() << tokens << " x " << width);
     const Guarded gate = random_tensor(DType::kF32, {tokens, width}, 1, 3.0), up = random_tensor(DType::kF32, {tokens, width}, 2);
     const Guarded expected(DType::kF64, {tokens, width});

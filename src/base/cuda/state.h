@@ -40,6 +40,7 @@ struct Cuda::State {
   cudaEvent_t half_is_free[2] = {};
   int next_half = 0;
   ThreadPool copiers{8};
+  std::shared_ptr<void> matmul_plans;  // What ops/cuda/matmul.cu remembers.
 
   static constexpr size_t kBlasWorkspaceBytes = size_t{64} << 20;
   static constexpr size_t kStagingBytes = size_t{64} << 20;

@@ -8,11 +8,11 @@
 namespace poro {
 namespace {
 
-void store_moment(const Tensor& moment, int64_t i, double value, uint32_t word) {
-  if (moment.dtype == DType::kBF16)
-    moment.as<BFloat16>()[i] = round_by_chance(static_cast<float>(value), word);
+void store_state(const Tensor& state, int64_t i, double value, uint32_t word) {
+  if (state.dtype == DType::kBF16)
+    state.as<BFloat16>()[i] = round_by_chance(static_cast<float>(value), word);
   else
-    store_element(moment, i, value);
+    store_element(state, i, value);
 }
 
 }  // namespace
@@ -25,11 +25,11 @@ void run(Reference&, const AdamW& op) {
     const double first = op.beta1 * load_element(op.first, i) + (1.0 - op.beta1) * gradient;
     const double second = op.beta2 * load_element(op.second, i) + (1.0 - op.beta2) * gradient * gradient;
     const auto words = rounding_words(op.seed, op.first_element + i, op.step);
-    store_moment(op.first, i, first, words[0]);
-    store_moment(op.second, i, second, words[1]);
+    store_state(op.first, i, first, words[0]);
+    store_state(op.second, i, second, words[1]);
     const double weight = load_element(op.weights, i) * (1.0 - op.learning_rate * op.weight_decay);
     const double update = (first / first_correction) / (std::sqrt(second / second_correction) + op.eps);
-    store_element(op.weights, i, weight - op.learning_rate * update);
+    store_state(op.weights, i, weight - op.learning_rate * update, words[2]);
     if (op.rounded) store_element(op.rounded, i, weight - op.learning_rate * update);
   }
 }

@@ -25,6 +25,12 @@ class OnGpu : public testing::Test {
   }
 };
 
+// The types of activations.
+constexpr DType kActivations[] = {DType::kF32, DType::kBF16};
+
+// What expect_close allows for sums in f32 that are rounded to `dtype` once: a unit of f32 for every few additions, half a step of bf16.
+inline double tolerance_of(DType dtype, double f32_tolerance = 1e-6) { return dtype == DType::kBF16 ? 0x1p-9 + f32_tolerance : f32_tolerance; }
+
 // A tensor of the host and its copy on the GPU. Like Guarded: an output starts as NaN, and bytes around it must not change.
 class GpuTensor {
  public:

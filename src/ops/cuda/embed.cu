@@ -1,0 +1,113 @@
+// A copy of one row per id; and its gradient, where the first token of an id adds the rows of all of them, in the order of tokens.
+#include "ops/embed.h"
+
+#include "ops/cuda/vector.cuh"
+
+namespace poro {
+namespace {
+
+constexpr int kThreads = 128;
+constexpr int kNever = 0x7f7f7f7f;  // What memset can write: after every token.
+
+template <class W, class Y, int N>
+__global__ void embed_kernel(const int32_t* ids, const W* table, Y* y, int64_t vocab, int width, int64_t first_id) {
+  const int64_t row = ids[blockIdx.x] - first_id, to = static_cast<int64_t>(blockIdx.x) * width;
+  const bool is_here = row >= 0 && row < vocab;
+  for (int at = (static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x)) * N; at < width;
+       at += static_cast<int>(gridDim.y) * kThreads * N)
+    store<N>(y + to + at, is_here ? load<N>(table + row * width + at) : Floats<N>{});
+}
+
+// counts[row]: how many tokens have it; firsts[row]: the first of them.
+__global__ void count_ids(const int32_t* ids, int tokens, int64_t vocab, int64_t first_id, int* counts, int* firsts) {
+  const int t = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (t >= tokens) return;
+  const int64_t row = ids[t] - first_id;
+  if (row < 0 || row >= vocab) return;
+  atomicAdd(counts + row, 1);
+  atomicMin(firsts + row, t);
+}
+
+// A block for a token and kThreads * N columns.
+template <class Y, class W, int N>
+__global__ void __launch_bounds__(kThreads) embed_backward_kernel(const int32_t* ids, const Y* dy, W* dtable, int tokens, int64_t vocab, int width,
+                                                                  int64_t first_id, const int* counts, const int* firsts) {
+  __shared__ unsigned matches[kThreads / kWarp];
+  const int first = static_cast<int>(blockIdx.x), id = ids[first];
+  const int64_t row = id - first_id;
+  if (row < 0 || row >= vocab || firsts[row] != first) return;
+  const int at = (static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x)) * N;
+  const bool is_mine = at < width;
+  Floats<N> sum{};
+  const auto add = [&](int t) {
+    if (!is_mine) return;
+    const Floats<N> more = load<N>(dy + static_cast<int64_t>(t) * width + at);
+#pragma unroll
+    for (int i = 0; i < N; ++i) sum.v[i] += more.v[i];
+  };
+  if (is_mine) sum = load<N>(dtable + row * width + at);
+  add(first);
+  int left = counts[row] - 1;
+  for (int begin = first + 1; left > 0; begin += kThreads) {
+    const int t = begin + static_cast<int>(threadIdx.x);
+    const unsigned mine = __ballot_sync(~0u, t < tokens && ids[t] == id);
+    if (threadIdx.x % kWarp == 0) matches[threadIdx.x / kWarp] = mine;
+    __syncthreads();
+    for (int warp = 0; warp < kThreads / kWarp; ++warp)
+      for (unsigned bits = matches[warp]; bits != 0; bits &= bits - 1, --left) add(begin + warp * kWarp + __ffs(static_cast<int>(bits)) - 1);
+    __syncthreads();
+  }
+  if (is_mine) store<N>(dtable + row * width + at, sum);
+}
+
+}  // namespace
+
+void run(Cuda& cuda, const Embed& op) {
+  const unsigned tokens = static_cast<unsigned>(op.ids.dim(0));
+  if (tokens == 0) return;
+  const int width = static_cast<int>(op.y.dim(1));
+  with_type<DType::kBF16, DType::kF32, DType::kF16>(op.table.dtype, [&]<class W>() {
+    with_type<DType::kBF16, DType::kF32>(op.y.dtype, [&]<class Y>() {
+      const auto launch = [&]<int N>() {
+        embed_kernel<W, Y, N><<<dim3(tokens, blocks_of(width, kThreads * N)), kThreads, 0, cuda.state().stream>>>(
+            gpu_data<int32_t>(op.ids), gpu_data<W>(op.table), gpu_data<Y>(op.y), op.table.dim(0), width, op.first_id);
+      };
+      if (is_packed(width, 8, {op.table.data, op.y.data}))
+        launch.template operator()<8>();
+      else
+        launch.template operator()<1>();
+    });
+  });
+  CUDA_CHECK_LAUNCH();
+}
+
+void run(Cuda& cuda, const EmbedBackward& op) {
+  const unsigned tokens = static_cast<unsigned>(op.ids.dim(0));
+  if (tokens == 0) return;
+  const int width = static_cast<int>(op.dy.dim(1));
+  const int64_t vocab = op.dtable.dim(0);
+  const cudaStream_t stream = cuda.state().stream;
+  const size_t bytes = static_cast<size_t>(vocab) * sizeof(int);
+  int* counts = reinterpret_cast<int*>(cuda.scratch(2 * bytes));
+  int* firsts = counts + vocab;
+  CUDA_CHECK(cudaMemsetAsync(counts, 0, bytes, stream));
+  CUDA_CHECK(cudaMemsetAsync(firsts, kNever & 0xff, bytes, stream));
+  const int32_t* ids = gpu_data<int32_t>(op.ids);
+  count_ids<<<blocks_of(tokens, 256), 256, 0, stream>>>(ids, static_cast<int>(tokens), vocab, op.first_id, counts, firsts);
+  CUDA_CHECK_LAUNCH();
+  with_type<DType::kBF16, DType::kF32>(op.dy.dtype, [&]<class Y>() {
+    with_type<DType::kF32, DType::kBF16>(op.dtable.dtype, [&]<class W>() {
+      const auto launch = [&]<int N>() {
+        embed_backward_kernel<Y, W, N><<<dim3(tokens, blocks_of(width, kThreads * N)), kThreads, 0, stream>>>(
+            ids, gpu_data<Y>(op.dy), gpu_data<W>(op.dtable), static_cast<int>(tokens), vocab, width, op.first_id, counts, firsts);
+      };
+      if (is_packed(width, 8, {op.dy.data, op.dtable.data}))
+        launch.template operator()<8>();
+      else
+        launch.template operator()<1>();
+    });
+  });
+  CUDA_CHECK_LAUNCH();
+}
+
+}  // namespace poro

@@ -1,0 +1,40 @@
+// One block for a row of logits.
+#include "ops/log_probs.h"
+
+#include "ops/cuda/softmax.cuh"
+
+namespace poro {
+namespace {
+
+template <class T, class P, int N>
+__global__ void log_probs_kernel(const T* logits, const int32_t* targets, P* logp, int64_t vocab) {
+  const T* row = logits + blockIdx.x * vocab;
+  const Denominator denominator = row_denominator<N>(row, vocab);
+  if (threadIdx.x > 0) return;
+  // The difference first: near a certain token the logarithm is small beside the logits.
+  const double above = static_cast<double>(to_float(row[targets[blockIdx.x]])) - static_cast<double>(denominator.highest);
+  logp[blockIdx.x] = static_cast<P>(above - log(static_cast<double>(denominator.sum)));
+}
+
+}  // namespace
+
+void run(Cuda& cuda, const LogProbs& op) {
+  const unsigned rows = static_cast<unsigned>(op.logits.dim(0));
+  if (rows == 0) return;
+  const int64_t vocab = op.logits.dim(1);
+  with_type<DType::kF32, DType::kBF16>(op.logits.dtype, [&]<class T>() {
+    with_type<DType::kF32, DType::kF64, DType::kBF16>(op.logp.dtype, [&]<class P>() {
+      const auto launch = [&]<int N>() {
+        log_probs_kernel<T, P, N><<<rows, threads_of(vocab / N + 1, 1024), 0, cuda.state().stream>>>(
+            gpu_data<T>(op.logits), gpu_data<int32_t>(op.targets), gpu_data<P>(op.logp), vocab);
+      };
+      if (is_packed(vocab, 8, {op.logits.data}))
+        launch.template operator()<16 / sizeof(T)>();
+      else
+        launch.template operator()<1>();
+    });
+  });
+  CUDA_CHECK_LAUNCH();
+}
+
+}  // namespace poro

@@ -1,0 +1,39 @@
+// Products of matrices by cuBLASLt, row-major. The algorithm for a shape is asked for once; those whose sums depend on chance are
+// left out.
+#pragma once
+
+#include "base/cuda/state.h"
+
+namespace poro {
+
+enum class Stored : uint8_t { kAsUsed, kTransposed };
+
+// A matrix in the GPU's memory; `stride` elements from row to row as stored.
+struct MatmulOperand {
+  const void* data;
+  int64_t stride;
+  Stored stored = Stored::kAsUsed;
+};
+
+// y = a b + add, with sums in f32. a and b are bf16 or f32, both the same; y and add too, or f32.
+struct Matmul {
+  int64_t rows, columns, depth;
+  MatmulOperand a;  // (rows, depth)
+  MatmulOperand b;  // (depth, columns)
+  DType operands;
+  void* y;          // (rows, columns), without gaps
+  DType result;
+  const void* add = nullptr;  // (rows, columns) of y's type, or none; may be y
+};
+
+void matmul(Cuda& cuda, const Matmul& m);
+
+// to = from in another type, element by element.
+void convert(Cuda& cuda, const Tensor& from, const Tensor& to);
+
+// The values of a plain matrix in `dtype`: its own, or made over in `scratch`, which must then have room for them.
+const void* values_as(Cuda& cuda, const Tensor& values, DType dtype, std::byte* scratch);
+// The bytes values_as needs there.
+size_t values_scratch(const Tensor& values, DType dtype);
+
+}  // namespace poro
