@@ -2,6 +2,7 @@
 #include "ops/adamw.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
+#include "ops/decode.h"
 #include "ops/embed.h"
 #include "ops/linear.h"
 #include "ops/log_probs.h"
@@ -24,6 +25,8 @@ NO_CUDA(TargetLogProbs)
 NO_CUDA(CrossEntropyBackward)
 NO_CUDA(Embed)
 NO_CUDA(EmbedBackward)
+NO_CUDA(NormQkv)
+NO_CUDA(NormGateUp)
 NO_CUDA(Linear)
 NO_CUDA(LinearInputGradient)
 NO_CUDA(LinearWeightGradient)
