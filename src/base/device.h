@@ -140,6 +140,7 @@ class Arena {
 
   const std::string& name() const { return name_; }
   size_t bytes() const { return bytes_; }
+  Place place() const { return cuda_ != nullptr ? Place::kGpu : Place::kHost; }
 
  private:
   struct Block {

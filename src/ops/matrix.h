@@ -1,5 +1,5 @@
 // The weights of a linear layer as they lie in memory: row-major as in the checkpoint (f32, f16, bf16), or quantised to 8 or 4
-// bits in blocks that carry their scales. Row o holds the weights of output o, so y[o] = sum over i of w[o, i] x[i].
+// bits: in blocks that carry their scales on a processor, in rows with the scales apart on a GPU. Row o holds the weights of output o, so y[o] = sum over i of w[o, i] x[i].
 #pragma once
 
 #include <optional>
@@ -8,22 +8,23 @@
 
 namespace poro {
 
-// What the blocks of a quantised matrix hold.
+// What a quantised matrix holds.
 struct Quantization {
-  DType dtype = DType::kI8;  // kI8 or kI4
+  DType dtype = DType::kI8;  // kI8, kI4, or on a GPU kF8
   Shape shape;               // (O, I)
 };
 
 struct Matrix {
-  Tensor values;  // (O, I); quantised: (panels, groups, bytes of a block) i8, the blocks of ops/quantize.h
+  Tensor values;  // (O, I); quantised: (panels, groups, bytes of a block) i8 or, on a GPU, (O, bytes of a row) i8: ops/quantize.h
   std::optional<Quantization> quantization = {};
+  Tensor scales = {};  // Of a quantised matrix on a GPU: (O, 1) f32 or (O, groups) bf16
 
   int64_t outputs() const { return quantization ? quantization->shape[0] : values.dim(0); }
   int64_t inputs() const { return quantization ? quantization->shape[1] : values.dim(1); }
   DType dtype() const { return quantization ? quantization->dtype : values.dtype; }
   bool is_quantised() const { return quantization.has_value(); }
   // Bytes read by a product with one row: the values, the scales and the padding.
-  size_t bytes() const { return values.bytes(); }
+  size_t bytes() const { return values.bytes() + (scales ? scales.bytes() : 0); }
 };
 
 }  // namespace poro

@@ -1,6 +1,7 @@
 #include "ops/quantize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/cpu_isa.h"
@@ -46,14 +47,27 @@ Shape block_shape(const Quantization& quantization) {
           block_bytes(quantization.dtype)};
 }
 
+GpuRowShapes gpu_row_shapes(const Quantization& quantization) {
+  const int64_t outputs = quantization.shape[0], inputs = quantization.shape[1];
+  CHECK(quantization.dtype == DType::kF8 || quantization.dtype == DType::kI8 || quantization.dtype == DType::kI4, "{} is not a quantised type",
+        dtype_name(quantization.dtype));
+  const auto padded = [](int64_t count, int64_t grain) { return (count + grain - 1) / grain * grain; };
+  const int64_t row_bytes = padded(inputs * dtype_bits(quantization.dtype) / 8 + inputs % 2, GpuRows::kChunkBytes);
+  if (quantization.dtype != DType::kI4) return {{outputs, row_bytes}, {outputs, 1}, DType::kF32};
+  return {{outputs, row_bytes}, {outputs, padded(row_bytes / 32, 8)}, DType::kBF16};  // Rows of scales in sixteen bytes.
+}
+
 Matrix quantized_matrix(Arena& arena, const Quantization& quantization) {
+  if (arena.place() == Place::kGpu) {
+    const GpuRowShapes shapes = gpu_row_shapes(quantization);
+    return {.values = arena.tensor(DType::kI8, shapes.values), .quantization = quantization, .scales = arena.tensor(shapes.scale_dtype, shapes.scales)};
+  }
   return {.values = arena.tensor(DType::kI8, block_shape(quantization)), .quantization = quantization};
 }
 
 void quantize(ThreadPool& pool, const Matrix& source, const Matrix& target) {
   CHECK(!source.is_quantised() && target.is_quantised(), "from {} to {}", source.values.str(), target.values.str());
   CHECK(source.values.shape == target.quantization->shape, "{} into {}", source.values.str(), target.quantization->shape.str());
-  CHECK(target.values.shape == block_shape(*target.quantization), "blocks {}", target.values.str());
   CHECK(target.values.shape == block_shape(*target.quantization), "blocks {}", target.values.str());
   const QuantizeRowFunction quantize_row = choose_quantize_row();
   const size_t row_bytes = source.values.rows(0, 1).bytes();
@@ -74,6 +88,33 @@ void quantize(ThreadPool& pool, const Matrix& source, const Matrix& target) {
   });
 }
 
+namespace {
+
+float f8_value(uint8_t bits) {
+  const int exponent = bits >> 3 & 15, mantissa = bits & 7;
+  const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9) : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
+  return bits & 0x80u ? -magnitude : magnitude;
+}
+
+// Rows as a GPU has them.
+float gpu_row_value(const Matrix& matrix, int64_t row, int64_t column) {
+  const std::byte* bytes = matrix.values.data + row * matrix.values.dim(1);
+  if (matrix.dtype() != DType::kI4) {
+    const uint8_t byte = static_cast<uint8_t>(bytes[column]);
+    const float level = matrix.dtype() == DType::kF8 ? f8_value(byte) : static_cast<float>(byte) - 128.0f;
+    return level * matrix.scales.as<float>()[row];
+  }
+  const int64_t group = column / GpuInt4::kColumns, in_group = column % GpuInt4::kColumns;
+  uint32_t word;
+  std::memcpy(&word, bytes + group / 2 * 64 + in_group / 16 * 16 + group % 2 * 8 + in_group % 16 / 8 * 4, sizeof word);
+  const size_t k = static_cast<size_t>(in_group % 8);
+  const float magnitude = GpuInt4::kMagnitudes[word >> GpuInt4::kMagnitudeBits[k] & 7u];
+  const float scale = static_cast<float>(matrix.scales.as<BFloat16>()[row * matrix.scales.dim(1) + group]);
+  return (word >> GpuInt4::kSignBits[k] & 1u ? -magnitude : magnitude) * scale;
+}
+
+}  // namespace
+
 void dequantize_row(const Matrix& matrix, int64_t row, std::span<float> out) {
   CHECK(row >= 0 && row < matrix.outputs(), "row {} of {}", row, matrix.outputs());
   CHECK(static_cast<int64_t>(out.size()) == matrix.inputs(), "{} values for a row of {}", out.size(), matrix.inputs());
@@ -81,6 +122,10 @@ void dequantize_row(const Matrix& matrix, int64_t row, std::span<float> out) {
   if (!matrix.is_quantised()) {
     for (int64_t i = 0; i < inputs; ++i)
       out[static_cast<size_t>(i)] = static_cast<float>(load_element(matrix.values, row * inputs + i));
+    return;
+  }
+  if (matrix.scales) {
+    for (int64_t i = 0; i < inputs; ++i) out[static_cast<size_t>(i)] = gpu_row_value(matrix, row, i);
     return;
   }
   const DType dtype = matrix.dtype();

@@ -3,6 +3,7 @@
 #include "ops/attention.h"
 #include "ops/convert.h"
 #include "ops/cross_entropy.h"
+#include "ops/decode.h"
 #include "ops/embed.h"
 #include "ops/linear.h"
 #include "ops/log_probs.h"
@@ -27,6 +28,8 @@ NO_CUDA(Convert)
 NO_CUDA(CrossEntropyBackward)
 NO_CUDA(Embed)
 NO_CUDA(EmbedBackward)
+NO_CUDA(NormQkv)
+NO_CUDA(NormGateUp)
 NO_CUDA(Linear)
 NO_CUDA(LinearInputGradient)
 NO_CUDA(LinearWeightGradient)

@@ -1,0 +1,204 @@
+// Quantisation on the GPU: a block for each row of fp8 and int8, a warp for each group of int4. Sums run in fixed orders.
+#include "ops/quantize.h"
+
+#include "ops/cuda/weight_ring.h"
+
+namespace poro {
+namespace {
+
+constexpr int kRowThreads = 256;
+constexpr int kGroupWarps = 8;
+
+template <class T>
+__device__ float value_of(const T* source, int64_t index) {
+  return static_cast<float>(source[index]);
+}
+
+template <class T, bool kIsFloat>
+__global__ void __launch_bounds__(kRowThreads) quantize_rows(const T* source, int64_t inputs, uint8_t* values, int64_t pitch, float* scales) {
+  __shared__ float largest_of_warp[kRowThreads / 32];
+  const T* from = source + blockIdx.x * inputs;
+  float largest = 0;
+  for (int64_t i = threadIdx.x; i < inputs; i += kRowThreads) largest = fmaxf(largest, fabsf(value_of(from, i)));
+  for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+  if (threadIdx.x % 32 == 0) largest_of_warp[threadIdx.x / 32] = largest;
+  __syncthreads();
+  for (const float other : largest_of_warp) largest = fmaxf(largest, other);
+  const float reach = kIsFloat ? 448.0f : 127.0f;
+  const float inverse = largest > 0 ? reach / largest : 0.0f;
+  for (int64_t i = threadIdx.x; i < inputs; i += kRowThreads) {
+    const float level = value_of(from, i) * inverse;
+    values[blockIdx.x * pitch + i] = kIsFloat ? __nv_cvt_float_to_fp8(level, __NV_SATFINITE, __NV_E4M3)
+                                              : static_cast<uint8_t>(__float2int_rn(fminf(fmaxf(level, -127.0f), 127.0f)) + 128);
+  }
+  if (threadIdx.x == 0) scales[blockIdx.x] = largest / reach;
+}
+
+struct Nearest {
+  float level;
+  uint32_t code;
+};
+__device__ Nearest nearest_magnitude(float v) {
+  constexpr float kLevels[8] = {GpuInt4::kMagnitudes[0], GpuInt4::kMagnitudes[1], GpuInt4::kMagnitudes[2], GpuInt4::kMagnitudes[3],
+                                GpuInt4::kMagnitudes[4], GpuInt4::kMagnitudes[5], GpuInt4::kMagnitudes[6], GpuInt4::kMagnitudes[7]};
+  Nearest nearest = {kLevels[0], 0};
+#pragma unroll
+  for (int k = 1; k < 8; ++k)
+    if (v > 0.5f * (kLevels[k - 1] + kLevels[k])) nearest = {kLevels[k], static_cast<uint32_t>(k)};
+  return nearest;
+}
+
+__device__ float warp_sum(float value) {
+  for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(0xffffffffu, value, offset);
+  return value;
+}
+
+// The scale with the least squared error: for each candidate the weights go to their nearest levels l, the best scale for those is
+// sum(w l) / sum(l l), and the one with the largest sum(w l)^2 / sum(l l) leaves the least.
+__device__ float group_scale(const float (&magnitudes)[2]) {
+  float largest = fmaxf(magnitudes[0], magnitudes[1]);
+  for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+  if (!(largest > 0)) return 0;
+  float best_scale = 0, best_gain = -1;
+  for (const float reach : {1.0f, 0.92f, 0.85f, 0.78f, 0.71f, 0.64f}) {
+    const float inverse = GpuInt4::kMagnitudes[7] / (largest * reach);
+    float product = 0, square = 0;
+    for (const float magnitude : magnitudes) {
+      const float level = nearest_magnitude(magnitude * inverse).level;
+      product += magnitude * level;
+      square += level * level;
+    }
+    product = warp_sum(product);
+    square = warp_sum(square);
+    const float scale = product / square, gain = product * scale;
+    if (gain > best_gain) best_gain = gain, best_scale = scale;
+  }
+  return best_scale;
+}
+
+__device__ uint32_t code_bits(int column, uint32_t code, bool is_negative) {
+  constexpr int kMagnitudeBits[8] = {4, 12, 0, 8, 20, 28, 16, 24}, kSignBits[8] = {15, 31, 7, 23, 11, 27, 3, 19};
+  static_assert(GpuInt4::kMagnitudeBits[5] == 28 && GpuInt4::kSignBits[5] == 27, "the tables of ops/quantize.h");
+  return code << kMagnitudeBits[column % 8] | (is_negative ? 1u : 0u) << kSignBits[column % 8];
+}
+
+struct Int4Rows {
+  std::byte* values;
+  __nv_bfloat16* scales;
+  int64_t outputs, inputs, pitch, scale_pitch, groups;
+};
+
+template <class T>
+__global__ void __launch_bounds__(kGroupWarps * 32) quantize_groups(const T* source, const Int4Rows target) {
+  const int64_t index = int64_t{blockIdx.x} * kGroupWarps + threadIdx.x / 32;
+  if (index >= target.outputs * target.groups) return;
+  const int64_t row = index / target.groups, group = index % target.groups;
+  const int lane = threadIdx.x % 32;
+  float w[2], magnitudes[2];
+  for (int i = 0; i < 2; ++i) {
+    const int64_t column = group * GpuInt4::kColumns + 2 * lane + i;
+    w[i] = column < target.inputs ? value_of(source, row * target.inputs + column) : 0.0f;
+    magnitudes[i] = fabsf(w[i]);
+  }
+  const __nv_bfloat16 scale = __float2bfloat16_rn(group_scale(magnitudes));
+  const float step = __bfloat162float(scale), inverse = step > 0 ? 1.0f / step : 0.0f;
+  uint32_t word = 0;
+  for (int i = 0; i < 2; ++i) word |= code_bits(2 * lane + i, nearest_magnitude(magnitudes[i] * inverse).code, w[i] < 0);
+  word |= __shfl_xor_sync(0xffffffffu, word, 1);
+  word |= __shfl_xor_sync(0xffffffffu, word, 2);
+  if (lane == 0) target.scales[row * target.scale_pitch + group] = scale;
+  if (lane % 4 != 0) return;
+  const int64_t offset = group / 2 * 64 + lane / 8 * 16 + group % 2 * 8 + lane % 8 / 4 * 4;
+  *reinterpret_cast<uint32_t*>(target.values + row * target.pitch + offset) = word;
+}
+
+// Eight columns of a row.
+struct QuantisedRows {
+  const std::byte* values;
+  const std::byte* scales;
+  DType dtype;
+  int64_t outputs, inputs, pitch, scale_pitch;
+};
+
+__device__ void widen_eight(const QuantisedRows& from, int64_t row, int64_t column, float (&w)[8]) {
+  const std::byte* bytes = from.values + row * from.pitch;
+  uint32_t pairs[4];
+  float scale;
+  if (from.dtype == DType::kI4) {
+    const int64_t group = column / GpuInt4::kColumns, in_group = column % GpuInt4::kColumns;
+    widen_i4(*reinterpret_cast<const uint32_t*>(bytes + group / 2 * 64 + in_group / 16 * 16 + group % 2 * 8 + in_group % 16 / 8 * 4), pairs);
+    scale = __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(from.scales + row * from.scale_pitch)[group]);
+  } else {
+    const uint2 raw = *reinterpret_cast<const uint2*>(bytes + column);
+    if (from.dtype == DType::kF8) {
+      widen_f8(raw.x, pairs[0], pairs[1]);
+      widen_f8(raw.y, pairs[2], pairs[3]);
+    } else {
+      widen_i8(raw.x, pairs[0], pairs[1]);
+      widen_i8(raw.y, pairs[2], pairs[3]);
+    }
+    scale = *reinterpret_cast<const float*>(from.scales + row * from.scale_pitch);
+  }
+  for (int i = 0; i < 4; ++i) {
+    const float2 pair = __half22float2(reinterpret_cast<const __half2&>(pairs[i]));
+    w[2 * i] = pair.x * scale, w[2 * i + 1] = pair.y * scale;
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(256) dequantize_rows(const QuantisedRows from, T* target) {
+  const int64_t per_row = (from.inputs + 7) / 8, index = int64_t{blockIdx.x} * 256 + threadIdx.x;
+  if (index >= from.outputs * per_row) return;
+  const int64_t row = index / per_row, column = index % per_row * 8;
+  float w[8];
+  widen_eight(from, row, column, w);
+  T* to = target + row * from.inputs + column;
+  if (from.inputs % 8 == 0 && sizeof(T) == 2) {
+    uint4 packed;
+    packed.x = few_rows::round_pair(w[0], w[1]), packed.y = few_rows::round_pair(w[2], w[3]);
+    packed.z = few_rows::round_pair(w[4], w[5]), packed.w = few_rows::round_pair(w[6], w[7]);
+    *reinterpret_cast<uint4*>(to) = packed;
+    return;
+  }
+  for (int i = 0; i < 8; ++i)
+    if (column + i < from.inputs) to[i] = static_cast<T>(w[i]);
+}
+
+unsigned blocks_for(int64_t count, int64_t of) { return static_cast<unsigned>((count + of - 1) / of); }
+
+}  // namespace
+
+void quantize(Device& device, const Matrix& source, const Matrix& target) {
+  const GpuRowShapes shapes = gpu_row_shapes(*target.quantization);
+  CHECK(!source.is_quantised() && source.values.shape == target.quantization->shape, "{} into {}", source.values.str(), target.quantization->shape.str());
+  CHECK(target.values.shape == shapes.values && target.scales.shape == shapes.scales, "{} with scales {}", target.values.str(), target.scales.str());
+  cudaStream_t stream = device.cuda_backend().state().stream;
+  const int64_t outputs = source.outputs(), inputs = source.inputs(), pitch = target.values.dim(1);
+  with_type<DType::kBF16, DType::kF32>(source.values.dtype, [&]<class T>() {
+    const T* from = gpu_data<T>(source.values);
+    uint8_t* values = gpu_data<uint8_t>(target.values);
+    if (target.dtype() == DType::kI4) {
+      const Int4Rows rows{.values = target.values.data, .scales = gpu_data<__nv_bfloat16>(target.scales), .outputs = outputs, .inputs = inputs,
+                          .pitch = pitch, .scale_pitch = target.scales.dim(1), .groups = (inputs + GpuInt4::kColumns - 1) / GpuInt4::kColumns};
+      quantize_groups<T><<<blocks_for(outputs * rows.groups, kGroupWarps), kGroupWarps * 32, 0, stream>>>(from, rows);
+    } else if (target.dtype() == DType::kF8) {
+      quantize_rows<T, true><<<static_cast<unsigned>(outputs), kRowThreads, 0, stream>>>(from, inputs, values, pitch, gpu_data<float>(target.scales));
+    } else {
+      quantize_rows<T, false><<<static_cast<unsigned>(outputs), kRowThreads, 0, stream>>>(from, inputs, values, pitch, gpu_data<float>(target.scales));
+    }
+  });
+  CUDA_CHECK_LAUNCH();
+}
+
+void dequantize(Device& device, const Matrix& source, const Tensor& target) {
+  CHECK(source.is_quantised() && target.shape == source.quantization->shape, "{} into {}", source.values.str(), target.str());
+  const QuantisedRows from{.values = source.values.data, .scales = source.scales.data, .dtype = source.dtype(), .outputs = source.outputs(),
+                           .inputs = source.inputs(), .pitch = source.values.dim(1),
+                           .scale_pitch = source.scales.dim(1) * dtype_bits(source.scales.dtype) / 8};
+  with_type<DType::kBF16, DType::kF32>(target.dtype, [&]<class T>() {
+    dequantize_rows<T><<<blocks_for(from.outputs * ((from.inputs + 7) / 8), 256), 256, 0, device.cuda_backend().state().stream>>>(from, gpu_data<T>(target));
+  });
+  CUDA_CHECK_LAUNCH();
+}
+
+}  // namespace poro
