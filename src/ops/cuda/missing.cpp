@@ -16,9 +16,6 @@ namespace poro {
   void run(Cuda&, const Op&) { CHECK(false, #Op " has no CUDA kernel yet"); }
 
 MISSING(AdamW)
-MISSING(PackedAttention)
-MISSING(PackedAttentionBackward)
-MISSING(CachedAttention)
 MISSING(CacheWrite)
 MISSING(TargetLogProbs)
 MISSING(CrossEntropyBackward)
