@@ -114,6 +114,8 @@ class Llama {
   Tensor forward_blocks(Activations& a, const Attend& attend);
   template <class Attend>
   void forward_block(Activations& a, int64_t layer, const Attend& attend);
+  template <class Attend>
+  void decode_blocks(Activations& a, const KvCache& cache, const Tensor& slots, const Attend& attend);
   // What the way back needs of a block and the forward pass did not keep.
   void recompute_block(Activations& a, int64_t layer);
   Tensor head(const Tensor& hidden);

@@ -5,6 +5,7 @@
 
 #include "model/llama_activations.h"
 #include "ops/attention.h"
+#include "ops/decode.h"
 #include "ops/embed.h"
 #include "ops/linear.h"
 #include "ops/log_probs.h"
@@ -68,6 +69,28 @@ Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
                       .rstd = a.final_rstd, .eps = config_.norm_eps});
   a.ranks.gather(a.final_normed);
   return a.final_normed;
+}
+
+// The same for one token each of a few sequences, in fewer and longer steps: `attend(layer, q, y)`.
+template <class Attend>
+void Llama::decode_blocks(Activations& a, const KvCache& cache, const Tensor& slots, const Attend& attend) {
+  Device& device = *device_;
+  const double eps = config_.norm_eps;
+  const Shape heads = {a.num_tokens, config_.num_heads, config_.head_dim};
+  run(device, Embed{.ids = a.ids, .table = weights_.embedding, .y = a.block(0).x});
+  for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+    const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
+    const BlockTensors& b = a.block(layer);
+    const Tensor q = b.q.reshaped(heads);
+    run(device, NormQkv{.x = b.x, .norm = w.attention_norm, .q = w.q, .k = w.k, .v = w.v, .positions = a.positions,
+                        .frequencies = a.frequencies, .slots = slots, .queries = q, .keys = cache.keys(layer),
+                        .values = cache.values(layer), .eps = eps});
+    attend(layer, q, b.attended.reshaped(heads));
+    run(device, Linear{.x = b.attended, .w = w.o, .y = b.middle, .residual = b.x});
+    run(device, NormGateUp{.x = b.middle, .norm = w.ffn_norm, .gate = w.gate, .up = w.up, .y = b.gated, .eps = eps});
+    run(device, Linear{.x = b.gated, .w = w.down, .y = b.out, .residual = b.middle});
+  }
+  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .y = a.final_normed, .rstd = {}, .eps = eps});
 }
 
 void Llama::recompute_block(Activations& a, int64_t layer) {
@@ -146,10 +169,17 @@ Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
                                   .lengths = lengths, .y = y, .max_new_tokens = tables.max_new_tokens, .max_length = max_length});
   };
   if (!is_decoding) return forward_blocks(a, attend);
+  const bool is_fused = device_->is_cuda() && std::ssize(batch) <= kDecodeTokens;
   const auto address = [](const void* memory) { return reinterpret_cast<uintptr_t>(memory); };
   Recording& recording = recordings_[{address(cache.keys(0).data), address(a.integers.memory()), static_cast<uintptr_t>(std::ssize(batch)),
                                       static_cast<uintptr_t>(max_length)}];
-  recording.run(*device_, [&] { forward_blocks(a, attend); });
+  recording.run(*device_, [&] {
+    if (!is_fused) return void(forward_blocks(a, attend));
+    decode_blocks(a, cache, slots, [&](int64_t layer, const Tensor& q, const Tensor& y) {
+      run(*device_, CachedAttention{.q = q, .keys = cache.keys(layer), .values = cache.values(layer), .page_table = page_table,
+                                    .row_starts = row_starts, .lengths = lengths, .y = y, .max_new_tokens = 1, .max_length = max_length});
+    });
+  });
   return a.final_normed;
 }
 

@@ -106,13 +106,20 @@ class WeightBuilder {
   Matrix matrix_of(const std::string& name, const OwnedTensor& source, std::optional<DType> wanted) {
     const DType stored = source.tensor.dtype;
     const DType dtype = wanted.value_or(is_plain_type_of(target_.device, stored) ? stored : DType::kF32);
-    if (dtype == DType::kI8 || dtype == DType::kI4) return quantised(name, source, dtype);
+    if (dtype == DType::kI8 || dtype == DType::kI4 || dtype == DType::kF8) return quantised(name, source, dtype);
     return {.values = held(stored == dtype ? source : as(source, dtype)).tensor, .quantization = {}};
   }
 
   Matrix quantised(const std::string& name, const OwnedTensor& source, DType dtype) {
     const auto owner = target_.owners.emplace_back(std::make_shared<Arena>("weights", target_.device));
     const Matrix result = quantized_matrix(*owner, {.dtype = dtype, .shape = source.tensor.shape});
+    if (target_.device.is_cuda()) {
+      // The plain matrix is on the GPU only until it is quantised.
+      const OwnedTensor plain = source.tensor.place == Place::kGpu ? source : as(source, DType::kBF16);
+      quantize(target_.device, Matrix{.values = plain.tensor}, result);
+      target_.device.synchronize();
+      return result;
+    }
     if (target_.cache == nullptr || !target_.cache->read(target_.pool, name, result)) {
       quantize(target_.pool, Matrix{.values = source.tensor, .quantization = {}}, result);
       release(source);
