@@ -26,7 +26,8 @@ if(PORO_CUDA)
   endif()
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)
-  set(PORO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublasLt)
+  find_library(PORO_NCCL nccl HINTS ${CUDAToolkit_LIBRARY_DIR} REQUIRED)  # Comes with the GPU's other libraries.
+  set(PORO_CUDA_LIBRARIES CUDA::cudart_static CUDA::cublasLt ${PORO_NCCL})
   # CMake 3.25 does not know that this nvcc speaks C++20.
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
   set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "apps/hub_cache.h"
+#include "base/comm.h"
 #include "base/cuda_devices.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -119,9 +120,9 @@ std::unique_ptr<Device> open_device(const ModelOptions& options, DType activatio
     fail("--threads {} is not from 0 to 4096", options.threads);
   if (options.device == "cpu") return Device::cpu(options.threads);
   if (options.device == "auto")
-    return cuda_report().devices.empty() ? Device::cpu(options.threads) : Device::cuda(0, activations);
+    return cuda_report().devices.empty() ? Device::cpu(options.threads) : Device::cuda(local_rank(), activations);
   if (options.device == "reference") return Device::reference();
-  if (options.device == "cuda") return Device::cuda(0, activations);
+  if (options.device == "cuda") return Device::cuda(local_rank(), activations);
   if (options.device.starts_with("cuda:")) {
     const std::string_view number = std::string_view(options.device).substr(5);
     int index = -1;

@@ -1,6 +1,7 @@
 #include "base/comm.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -52,6 +53,8 @@ std::byte* Comm::scratch(size_t bytes) {
   return scratch_.get();
 }
 
+void Comm::gather(const Tensor& part, const Tensor& whole) { all_gather(bytes_of(part), {whole.data, whole.bytes()}); }
+
 void Comm::reduce_scatter(const Tensor& whole, const Tensor& part) {
   CHECK(whole.elements() == part.elements() * size() && whole.dtype == part.dtype, "{} to {} on {} ranks",
         whole.str(), part.str(), size());
@@ -93,6 +96,12 @@ double Comm::maximum(double value) {
   std::vector<double> all(static_cast<size_t>(size()));
   all_gather(std::as_bytes(std::span(&value, 1)), std::as_writable_bytes(std::span(all)));
   return *std::max_element(all.begin(), all.end());
+}
+
+int local_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "MPI_LOCALRANKID"})
+    if (const char* value = std::getenv(name)) return std::atoi(value);
+  return 0;
 }
 
 std::unique_ptr<Comm> solo_comm() {

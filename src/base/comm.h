@@ -9,7 +9,7 @@
 #include <memory>
 #include <span>
 
-#include "base/tensor.h"
+#include "base/device.h"
 
 namespace poro {
 
@@ -32,10 +32,12 @@ class Comm {
   // Ends all ranks at once, from one that cannot go on. Returns only where ranks are not processes.
   virtual void abort(int exit_code) = 0;
 
-  // The sum over ranks of the rank-th part of `whole` (f32 or f64); `whole` stays as it is.
-  void reduce_scatter(const Tensor& whole, const Tensor& part);
+  // The same as all_gather for tensors, which may lie on the GPUs that the ranks compute with; so may those of the next two.
+  virtual void gather(const Tensor& part, const Tensor& whole);
+  // The sum over ranks of the rank-th part of `whole` (f32, f64, or bf16 on a GPU); `whole` stays as it is, but for a `part` in it.
+  virtual void reduce_scatter(const Tensor& whole, const Tensor& part);
   // The sum over ranks, everywhere, in place.
-  void all_reduce(const Tensor& values);
+  virtual void all_reduce(const Tensor& values);
   double sum(double value);
   double maximum(double value);
   bool is_any(bool value) { return maximum(value ? 1 : 0) > 0; }
@@ -52,6 +54,12 @@ std::unique_ptr<Comm> solo_comm();
 
 // The ranks that mpirun or srun started this process among; one rank alone without them. Once in a process. Throws Error.
 std::unique_ptr<Comm> world_comm();
+
+// Ranks that compute with this device, whose tensors may lie on it: `host`, and on GPUs NCCL beside it. Collective. Throws Error.
+std::unique_ptr<Comm> comm_of(Device& device, std::unique_ptr<Comm> host);
+
+// This process's number among those on its machine, as mpirun or srun say it; 0 without them.
+int local_rank();
 
 // Runs `body` on `ranks` threads, each with its communicator, and returns when all have. The first exception
 // is thrown here. A rank that throws while others wait for it would leave them waiting, so all stop at their

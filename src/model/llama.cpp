@@ -163,7 +163,7 @@ void Llama::check_ids(std::span<const int32_t> ids, const Activations& a) const 
 
 void Llama::prepare_training(const TrainingPasses& passes) {
   training_ = std::make_unique<Activations>(*device_, config_, passes.max_tokens, Purpose::kTraining, passes.recompute,
-                                            TensorRanks(passes.tensor_ranks));
+                                            TensorRanks(*device_, passes.tensor_ranks));
   units_ = passes.units;
 }
 

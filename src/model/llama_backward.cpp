@@ -1,7 +1,6 @@
 // The way back: the names of llama_forward.cpp in reverse. Gradients of the residual stream are summed in one tensor,
 // gradients.x, which every branch adds to.
 #include <cmath>
-#include <cstring>
 
 #include "model/llama_activations.h"
 #include "ops/attention.h"
@@ -17,9 +16,9 @@ namespace poro {
 namespace {
 
 // All rows of the residual stream's gradient.
-Tensor whole_gradient(const TensorRanks& ranks, const BlockGradients& gradients) {
+Tensor whole_gradient(Device& device, const TensorRanks& ranks, const BlockGradients& gradients) {
   if (ranks.is_alone()) return gradients.x;
-  std::memcpy(ranks.part(gradients.x_whole).data, gradients.x.data, gradients.x.bytes());
+  device.copy(gradients.x, ranks.part(gradients.x_whole));
   ranks.gather(gradients.x_whole);
   return gradients.x_whole;
 }
@@ -111,7 +110,7 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
   const BlockGradients& d = a.gradients;
   const DType operands = w.q.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32;
 
-  Tensor dx = whole_gradient(a.ranks, d);
+  Tensor dx = whole_gradient(*device_, a.ranks, d);
   run(device, LinearWeightGradient{.dy = dx, .x = b.gated, .dw = g.down, .operands = operands});
   run(device, LinearInputGradient{.dy = dx, .w = w.down, .dx = d.gated, .residual = {}});
   run(device, SwiGluBackward{.gate = b.gate, .up = b.up, .dy = d.gated, .dgate = d.gate, .dup = d.up});
@@ -122,7 +121,7 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
   backward_norm(a, {.x = b.middle, .w = w.ffn_norm, .rstd = b.ffn_rstd, .dy = summed_rows(a.ranks, d.normed), .dx = d.x,
                     .dw = g.ffn_norm});
 
-  dx = whole_gradient(a.ranks, d);
+  dx = whole_gradient(*device_, a.ranks, d);
   run(device, LinearWeightGradient{.dy = dx, .x = b.attended, .dw = g.o, .operands = operands});
   run(device, LinearInputGradient{.dy = dx, .w = w.o, .dx = d.attended, .residual = {}});
   run(device, PackedAttentionBackward{.q = b.q.reshaped(query_heads), .k = b.k.reshaped(key_heads),
@@ -170,7 +169,7 @@ std::vector<double> Llama::backward(std::span<const int32_t> targets, std::span<
     backward_block(a, layer, gradients.layers[static_cast<size_t>(layer)]);
     units.end_gradients(1 + layer);
   }
-  run(*device_, EmbedBackward{.ids = a.ids, .dy = whole_gradient(a.ranks, d), .dtable = gradients.embedding,
+  run(*device_, EmbedBackward{.ids = a.ids, .dy = whole_gradient(*device_, a.ranks, d), .dtable = gradients.embedding,
                               .first_id = a.ranks.rank() * config_.vocab_size});
   units.end_gradients(0);
   return logp;

@@ -1,24 +1,10 @@
 #include "model/tensor_ranks.h"
 
 #include "base/error.h"
+#include "ops/add.h"
 
 namespace poro {
 namespace {
-
-// to = a + b, or a where there is no b.
-template <class T>
-void add(const Tensor& a, const Tensor& b, const Tensor& to) {
-  const T *first = a.as<T>(), *second = b ? b.as<T>() : nullptr;
-  T* sum = to.as<T>();
-  for (int64_t i = 0; i < to.elements(); ++i) sum[i] = first[i] + (second != nullptr ? second[i] : T{0});
-}
-
-void add(const Tensor& a, const Tensor& b, const Tensor& to) {
-  if (to.dtype == DType::kF64)
-    add<double>(a, b, to);
-  else
-    add<float>(a, b, to);
-}
 
 // Calls body(first in the whole, first in the part, elements) for every run that is contiguous in both.
 template <class Body>
@@ -39,18 +25,18 @@ void divide(int64_t& value, int ranks, const char* name) {
 void TensorRanks::gather(const Tensor& whole) const {
   if (is_alone()) return;
   const Tensor mine = part(whole);
-  comm_->all_gather({mine.data, mine.bytes()}, {whole.data, whole.bytes()});
+  comm_->gather(mine, whole);
 }
 
 void TensorRanks::reduce(const Tensor& whole, const Tensor& residual, const Tensor& rows) const {
   const Tensor sum = part(whole);
   comm_->reduce_scatter(whole, sum);
-  if (residual || rows.data != sum.data) add(sum, residual, rows);
+  if (residual || rows.data != sum.data) run(*device_, Add{.a = sum, .b = residual, .to = rows});
 }
 
 void TensorRanks::add_sum(const Tensor& values, const Tensor& to) const {
   comm_->all_reduce(values);
-  add(values, to, to);
+  run(*device_, Add{.a = values, .b = to, .to = to});
 }
 
 LlamaConfig part_of_config(const LlamaConfig& config, int ranks) {

@@ -12,8 +12,9 @@ namespace poro {
 
 class TensorRanks {
  public:
-  // null: alone.
-  explicit TensorRanks(Comm* comm = nullptr) : comm_(comm != nullptr && comm->size() > 1 ? comm : nullptr) {}
+  TensorRanks() = default;
+  // comm null: alone.
+  TensorRanks(Device& device, Comm* comm) : device_(&device), comm_(comm != nullptr && comm->size() > 1 ? comm : nullptr) {}
 
   bool is_alone() const { return comm_ == nullptr; }
   int size() const { return is_alone() ? 1 : comm_->size(); }
@@ -33,7 +34,8 @@ class TensorRanks {
   void add_sum(const Tensor& values, const Tensor& to) const;
 
  private:
-  Comm* comm_;
+  Device* device_ = nullptr;
+  Comm* comm_ = nullptr;
 };
 
 // The model that one of `ranks` holds: heads, feed-forward width and vocabulary divided. Throws Error that names what cannot be.

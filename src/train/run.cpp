@@ -69,8 +69,8 @@ class TrainingRun {
       : device_(device), world_(world), input_(input), recipe_(input_.recipe), dir_(recipe_.output.dir) {
     // Ranks that split matrices talk most, and are neighbours.
     const int parts = static_cast<int>(recipe_.parallel.tensor);
-    tensor_ranks_ = world.split(world.rank() / parts);
-    replicas_ = world.split(world.rank() % parts);
+    tensor_ranks_ = comm_of(device, world.split(world.rank() / parts));
+    replicas_ = comm_of(device, world.split(world.rank() % parts));
   }
 
   // What a run would do, as text.

@@ -1,16 +1,11 @@
 #include "train/shards.h"
 
 #include <algorithm>
-#include <cstring>
-
+#include "ops/add.h"
 #include "ops/convert.h"
 
 namespace poro {
 namespace {
-
-std::span<std::byte> bytes_of(const Tensor& tensor) {
-  return {tensor.data, tensor.bytes()};
-}
 
 // Shares of a unit start on a cache line whatever the type.
 constexpr int64_t kShareGrain = 32;
@@ -21,7 +16,7 @@ Shards::Shards(Device& device, Comm& comm, const LlamaConfig& config, const Shar
     : device_(&device),
       comm_(&comm),
       options_(options),
-      tensor_ranks_(options.tensor_ranks),
+      tensor_ranks_(device, options.tensor_ranks),
       master_dtype_(options.master),
       weight_arena_("weights", device),
       master_arena_("master weights", device),
@@ -120,6 +115,11 @@ void Shards::fill(const Source& source) {
       values = source(spec);
       if (values.shape != spec.shape) {
         memory = std::make_unique<Arena>("a part of a weight");
+        if (values.place == Place::kGpu) {
+          const Tensor on_host = memory->tensor(values.dtype, values.shape);
+          device_->copy(values, on_host);
+          values = on_host;
+        }
         const Tensor part = memory->tensor(values.dtype, spec.shape);
         copy_part(values, spec.split_dim, tensor_ranks_.rank(), part);
         values = part;
@@ -144,7 +144,7 @@ void Shards::reduce() {
   for (Unit& unit : units_) {
     const Tensor share = unit.gradients_whole.rows(comm_->rank() * unit.share, unit.share);
     comm_->reduce_scatter(unit.gradients_whole, share);
-    if (options_.zero == 0) comm_->all_gather(bytes_of(share), bytes_of(unit.gradients_whole));
+    if (options_.zero == 0) comm_->gather(share, unit.gradients_whole);
   }
 }
 
@@ -157,7 +157,7 @@ void Shards::gather() {
 void Shards::gather_unit(Unit& unit) {
   const Tensor mine = unit.weights_whole.rows(comm_->rank() * unit.share, unit.share);
   if (!unit.weights_share) bring(*device_, unit.master, mine);
-  comm_->all_gather(bytes_of(mine), bytes_of(unit.weights_whole));
+  comm_->gather(mine, unit.weights_whole);
 }
 
 void Shards::fetch(int64_t unit) {
@@ -175,29 +175,27 @@ void Shards::end_gradients(int64_t index) {
   Unit& unit = units_[static_cast<size_t>(index)];
   const Tensor sum = unit.gradients_whole.rows(comm_->rank() * unit.share, unit.share);
   comm_->reduce_scatter(unit.gradients_whole, sum);
-  const auto add = [&](auto* to, const auto* from) {
-    for (int64_t i = 0; i < unit.share; ++i) to[i] += from[i];
-  };
-  if (master_dtype_ == DType::kF64)
-    add(unit.gradients_share.as<double>(), sum.as<double>());
-  else
-    add(unit.gradients_share.as<float>(), sum.as<float>());
+  run(*device_, Add{.a = sum, .b = unit.gradients_share, .to = unit.gradients_share});
 }
 
 Tensor Shards::whole_weight(int64_t weight) {
   const Unit& unit = units_[static_cast<size_t>(unit_of_[static_cast<size_t>(weight)])];
   whole_arena_ = std::make_unique<Arena>("a whole unit of weights");
   const Tensor all = whole_arena_->tensor(master_dtype_, {unit.elements});
-  if (options_.zero == 0)
+  if (options_.zero == 0) {
     device_->copy(unit.master, all);
-  else
-    comm_->all_gather(bytes_of(unit.master), bytes_of(all));
+  } else {
+    Arena arena("a whole unit of weights", *device_);
+    const Tensor there = device_->is_cuda() ? arena.tensor(master_dtype_, {unit.elements}) : all;
+    comm_->gather(unit.master, there);
+    device_->copy(there, all);
+  }
   const WeightSpec& spec = table_[static_cast<size_t>(weight)];
   const Tensor part =
       all.rows(offset_in_unit_[static_cast<size_t>(weight)], spec.shape.elements()).reshaped(spec.shape);
   if (tensor_ranks_.is_alone() || !spec.split_dim) return part;
   const Tensor parts = whole_arena_->tensor(master_dtype_, {part.elements() * tensor_ranks_.size()});
-  tensor_ranks_.comm().all_gather(bytes_of(part), bytes_of(parts));
+  tensor_ranks_.comm().gather(part, parts);
   const Tensor whole = whole_arena_->tensor(master_dtype_, whole_shape(spec, tensor_ranks_.size()));
   for (int rank = 0; rank < tensor_ranks_.size(); ++rank)
     copy_into_whole(parts.rows(rank * part.elements(), part.elements()).reshaped(spec.shape), spec.split_dim,

@@ -1,4 +1,5 @@
 // Stands in for ops/cuda in builds without CUDA. No Cuda device can be opened there, so none of these is ever called.
+#include "ops/add.h"
 #include "ops/adamw.h"
 #include "ops/attention.h"
 #include "ops/convert.h"
@@ -18,6 +19,7 @@ namespace poro {
 #define NO_CUDA(Op) \
   void run(Cuda&, const Op&) { CHECK(false, #Op " in a build without CUDA"); }
 
+NO_CUDA(Add)
 NO_CUDA(AdamW)
 NO_CUDA(PackedAttention)
 NO_CUDA(PackedAttentionBackward)
