@@ -1,5 +1,5 @@
 // poro bench ops: every operation of a Llama layer, for one token and for many. Weights and caches are cycled through more
-// memory than any cache holds, as a model does.
+// memory than any cache holds, as a model does. A GPU's are in bench_ops_cuda.cpp.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "apps/bench.h"
+#include "apps/bench_ops_cuda.h"
 #include "apps/limits.h"
+#include "apps/model_options.h"
 #include "base/error.h"
 #include "ops/attention.h"
 #include "ops/embed.h"
@@ -25,6 +27,7 @@ namespace {
 
 struct Options {
   int threads = 0;
+  std::string device = "cpu";
   std::string dtype = "bf16";
   std::string only;
 };
@@ -198,13 +201,19 @@ void OpsBench::layer(const LayerShape& shape, int64_t tokens) {
 }  // namespace
 
 void add_bench_ops(CLI::App& bench) {
-  CLI::App* command = bench.add_subcommand("ops", "Every operation of a Llama layer, for one token and for 512");
+  CLI::App* command = bench.add_subcommand("ops", "Every operation of a Llama layer: microseconds, rate, share of this machine's limit");
   const auto options = std::make_shared<Options>();
   command->add_option("--threads", options->threads, "Threads; 0: every core this process may use");
-  command->add_option("--dtype", options->dtype, "Weights of the products: f32, f16, bf16, int8 or int4")->capture_default_str();
+  command->add_option("--device", options->device, "cpu, or cuda or cuda:N for the operations of training too, in bf16")->capture_default_str();
+  command->add_option("--dtype", options->dtype, "Weights of the products on the CPU: f32, f16, bf16, int8 or int4")->capture_default_str();
   command->add_option("--only", options->only, "Operations whose name contains this, as in \"8b T=512 linear\"");
   command->footer("Example: poro bench ops --threads 2 --only 'T=1 '");
   command->callback([options] {
+    if (options->device.starts_with("cuda")) {
+      const auto device = open_device({.device = options->device, .seed = {}, .context = {}});
+      std::puts(bench_ops_on_gpu(*device, options->only).dump(2).c_str());
+      return;
+    }
     OpsBench ops(*options);
     for (const LayerShape& shape : kShapes)
       for (const int64_t tokens : {1, 512}) ops.layer(shape, tokens);

@@ -9,6 +9,7 @@
 #include "apps/model_options.h"
 #include "apps/sampling_options.h"
 #include "apps/template_fields.h"
+#include "apps/trace_file.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "infer/generator.h"
@@ -26,6 +27,7 @@ struct GenerateOptions {
   std::vector<std::string> stop;
   bool is_jsonl = false;
   bool ignores_eos = false;
+  std::string trace;
 };
 
 void add_stop_string(const OpenModel& model, const std::string& stop, GenerationRequest& request) {
@@ -150,6 +152,7 @@ void run_generate(const GenerateOptions& options) {
   if (options.is_jsonl == options.prompt.has_value())
     fail("give either --prompt TEXT or --jsonl with requests on standard input; see `poro generate --help`");
   OpenModel model = open_model(options.model);
+  const TraceFile trace(*model.device, options.trace);
   const GenerationRequest defaults = default_request(model, options);
   const EndOfText end_of_text = options.ignores_eos ? EndOfText::kIsIgnored : EndOfText::kStops;
   Generator generator(*model.llama, model.tokenizer ? &*model.tokenizer : nullptr, model.context);
@@ -160,6 +163,7 @@ void run_generate(const GenerateOptions& options) {
       generator.forget();  // A line's answer must not depend on the lines before it.
       return answer_json(model, request, generator.generate(request));
     });
+    trace.write();
     return;
   }
   GenerationRequest request = defaults;
@@ -172,6 +176,7 @@ void run_generate(const GenerateOptions& options) {
   std::putchar('\n');
   if (generation.is_context_full)
     warn("the context of {} tokens is full, so the text ends here", model.context);
+  trace.write();
 }
 
 }  // namespace
@@ -192,6 +197,7 @@ void add_generate(CLI::App& root) {
       ->take_all();
   command->add_flag("--ignore-eos", options->ignores_eos, "Go on after the model's own end of text");
   add_sampling_options(*command, options->sampling);
+  add_trace_option(*command, options->trace);
   command->footer(
       "Lines in:  {\"ids\": [...]} or {\"prompt\": ...} or {\"messages\": [...], \"tools\": [...]?}, and any "
       "of max_new_tokens, stop,\n"

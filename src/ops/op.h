@@ -2,7 +2,6 @@
 // backend the implementation. Everything passes through run(device, Op{...}), so checks, tracing and cost are written once.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <string_view>
 
@@ -33,12 +32,10 @@ void run(Device& device, const Op& op) {
     std::visit([&](auto& backend) { run(backend, op); }, device.backend());
     return;
   }
-  device.synchronize();
-  const auto start = std::chrono::steady_clock::now();
+  OpTimer timer(device);
   std::visit([&](auto& backend) { run(backend, op); }, device.backend());
-  device.synchronize();
   const Cost work = cost(op);
-  device.trace->add(op_name(op), work.flops, work.bytes, std::chrono::steady_clock::now() - start);
+  timer.stop(op_name(op), work.flops, work.bytes);
 }
 
 // The contracts' vocabulary.
