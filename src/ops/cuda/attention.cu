@@ -1,11 +1,16 @@
 // Attention on a GPU: which kernel takes which shape.
 #include "base/cuda/state.h"
 #include "ops/cuda/attention_exact.h"
+#include "ops/cuda/attention_forward.h"
 
 namespace poro {
 
-void run(Cuda& cuda, const PackedAttention& op) { cuda::exact_attention(cuda, op); }
+void run(Cuda& cuda, const PackedAttention& op) {
+  if (!cuda::hopper_attention(cuda, op)) cuda::exact_attention(cuda, op);
+}
 void run(Cuda& cuda, const PackedAttentionBackward& op) { cuda::exact_attention(cuda, op); }
-void run(Cuda& cuda, const CachedAttention& op) { cuda::exact_attention(cuda, op); }
+void run(Cuda& cuda, const CachedAttention& op) {
+  if (!cuda::hopper_attention(cuda, op)) cuda::exact_attention(cuda, op);
+}
 
 }  // namespace poro
