@@ -131,11 +131,15 @@ size_t Llama::bytes_per_token() const {
 }
 
 KvCache Llama::make_cache(int64_t max_sequences, int64_t max_positions) const {
+  return make_cache({.max_sequences = max_sequences, .max_positions = max_positions});
+}
+
+KvCache Llama::make_cache(KvCacheOptions options) const {
   // The cache is as exact as the weights: half the memory and traffic where they are rounded anyway.
-  const DType dtype = device_->is_reference()                             ? DType::kF64
-                      : weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32
-                                                                  : DType::kBF16;
-  return KvCache(config_, {.max_sequences = max_sequences, .max_positions = max_positions, .dtype = dtype});
+  options.dtype = device_->is_reference()                             ? DType::kF64
+                  : weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32
+                                                              : DType::kBF16;
+  return KvCache(config_, options);
 }
 
 }  // namespace poro

@@ -76,6 +76,7 @@ class Llama {
   size_t bytes_per_token() const;
   // A cache fit for this model and device.
   KvCache make_cache(int64_t max_sequences, int64_t max_positions) const;
+  KvCache make_cache(KvCacheOptions options) const;  // Its dtype is chosen here.
 
   // Each of the three returns a tensor that lives until the next call of the same function.
 
