@@ -1,6 +1,7 @@
 // `poro generate`: continues a text on standard output, or answers requests line by line.
 #include <algorithm>
 #include <cstdio>
+#include <deque>
 #include <iostream>
 #include <set>
 
@@ -148,6 +149,74 @@ Json answer_json(const OpenModel& model, const GenerationRequest& request, const
   return answer;
 }
 
+// Requests line by line, several at once: as many lines are read ahead as have come, and the answers are
+// written in the order of the lines.
+class LineAnswers {
+ public:
+  LineAnswers(OpenModel& model, RequestReader reader)
+      : model_(model),
+        reader_(std::move(reader)),
+        engine_(*model.llama, model.tokenizer ? &*model.tokenizer : nullptr, {.context = model.context}) {}
+
+  void run(std::istream& input) {
+    JsonlReader lines(input, "standard input");
+    for (bool is_done = false; !is_done || !engine_.is_idle();) {
+      // Whoever waits for an answer before the next line gets it.
+      while (!is_done && (engine_.is_idle() || has_more(input))) is_done = !read(lines);
+      for (Engine::Finished& finished : engine_.step()) finish(finished);
+      write_ready();
+    }
+    errors_.raise();
+  }
+
+ private:
+  static constexpr size_t kReadAhead = 8 * Engine::kMaxSequences;  // Lines.
+
+  struct Line {
+    std::string place;
+    int64_t number = -1;  // The engine's.
+    GenerationRequest request = {};
+    std::optional<Json> answer = {};
+  };
+
+  bool has_more(std::istream& input) const {
+    return lines_.size() < kReadAhead && input.rdbuf()->in_avail() > 0;
+  }
+
+  // False at the end of the input.
+  bool read(JsonlReader& reader) {
+    try {
+      const std::optional<std::string> text = reader.next();
+      if (!text) return false;
+      Line line{.place = reader.place(), .request = reader_.read(parse_json_line(*text))};
+      line.number = engine_.submit(line.request);
+      lines_.push_back(std::move(line));
+    } catch (const Error& error) {
+      lines_.push_back({.place = reader.place(), .answer = errors_.add(reader.place(), error.what())});
+      write_ready();
+    }
+    return true;
+  }
+
+  void finish(Engine::Finished& finished) {
+    const auto line = std::find_if(lines_.begin(), lines_.end(),
+                                   [&](const Line& l) { return l.number == finished.number; });
+    line->answer = finished.error.empty() ? answer_json(model_, line->request, finished.generation)
+                                          : errors_.add(line->place, finished.error);
+  }
+
+  void write_ready() {
+    for (; !lines_.empty() && lines_.front().answer; lines_.pop_front())
+      write_json_line(*lines_.front().answer);
+  }
+
+  OpenModel& model_;
+  RequestReader reader_;
+  Engine engine_;
+  std::deque<Line> lines_;  // Read and not yet answered.
+  LineErrors errors_;
+};
+
 void run_generate(const GenerateOptions& options) {
   if (options.is_jsonl == options.prompt.has_value())
     fail("give either --prompt TEXT or --jsonl with requests on standard input; see `poro generate --help`");
@@ -155,17 +224,12 @@ void run_generate(const GenerateOptions& options) {
   const TraceFile trace(*model.device, options.trace);
   const GenerationRequest defaults = default_request(model, options);
   const EndOfText end_of_text = options.ignores_eos ? EndOfText::kIsIgnored : EndOfText::kStops;
-  Generator generator(*model.llama, model.tokenizer ? &*model.tokenizer : nullptr, model.context);
   if (options.is_jsonl) {
-    RequestReader reader{.model = model, .defaults = defaults, .end_of_text = end_of_text};
-    answer_lines(std::cin, [&](const Json& line) {
-      const GenerationRequest request = reader.read(line);
-      generator.forget();  // A line's answer must not depend on the lines before it.
-      return answer_json(model, request, generator.generate(request));
-    });
-    trace.write();
-    return;
+    std::ios::sync_with_stdio(false);  // Else nobody can tell whether there is more to read.
+    LineAnswers(model, {.model = model, .defaults = defaults, .end_of_text = end_of_text}).run(std::cin);
+    return trace.write();
   }
+  Generator generator(*model.llama, model.tokenizer ? &*model.tokenizer : nullptr, model.context);
   GenerationRequest request = defaults;
   add_end_of_text(model, end_of_text, request);
   request.ids = model.encode_with_bos(*options.prompt);

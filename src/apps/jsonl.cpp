@@ -71,26 +71,32 @@ void write_json_line(const Json& value) {
     throw std::runtime_error("cannot write to standard output");
 }
 
+Json LineErrors::add(const std::string& place, const std::string& reason) {
+  const std::string sentence = fmt::format("{}: {}", place, reason);
+  if (count_++ == 0) first_ = sentence;
+  return {{"error", sentence}};
+}
+
+void LineErrors::raise() const {
+  if (count_ == 1) throw Error(first_);
+  if (count_ > 1) fail("{} (and {} more line{} failed)", first_, count_ - 1, count_ == 2 ? "" : "s");
+}
+
 void answer_lines(std::istream& input, const std::function<Json(const Json& line)>& answer,
                   const std::function<void()>& finish) {
   JsonlReader reader(input, "standard input");
-  std::string first_failure;
-  int64_t failures = 0;
+  LineErrors errors;
   for (bool is_done = false; !is_done;) {
     try {
       const std::optional<std::string> line = reader.next();
       is_done = !line;
       if (line) write_json_line(answer(parse_json_line(*line)));
     } catch (const Error& error) {
-      const std::string sentence = fmt::format("{}: {}", reader.place(), error.what());
-      if (failures++ == 0) first_failure = sentence;
-      write_json_line({{"error", sentence}});
+      write_json_line(errors.add(reader.place(), error.what()));
     }
   }
   if (finish) finish();
-  if (failures == 1) throw Error(first_failure);
-  if (failures > 1)
-    fail("{} (and {} more line{} failed)", first_failure, failures - 1, failures == 2 ? "" : "s");
+  errors.raise();
 }
 
 const Json* Fields::find(std::string_view name) {

@@ -42,9 +42,21 @@ class JsonlReader {
 // Writes one line to standard output and flushes it.
 void write_json_line(const Json& value);
 
-// Answers every line of the input by one line on standard output, in order, then calls `finish`. A line that
-// fails, in parsing or in `answer`, is answered {"error": ...}, and the others all the same; the first
+// What is wrong with single lines: each is answered {"error": ...} and the others all the same; the first
 // failure is thrown at the very end, so the exit code is 2.
+class LineErrors {
+ public:
+  // The line's answer. `place` names the line.
+  Json add(const std::string& place, const std::string& reason);
+  void raise() const;
+
+ private:
+  std::string first_;
+  int64_t count_ = 0;
+};
+
+// Answers every line of the input by one line on standard output, in order, then calls `finish`. A line that
+// fails, in parsing or in `answer`, is one of LineErrors.
 void answer_lines(std::istream& input, const std::function<Json(const Json& line)>& answer,
                   const std::function<void()>& finish = {});
 

@@ -1,5 +1,7 @@
 #include "eval/local_chat.h"
 
+#include <unordered_map>
+
 #include "base/error.h"
 
 namespace poro {
@@ -12,7 +14,7 @@ constexpr const char* kDate = "26 Jul 2024";
 }  // namespace
 
 LocalChat::LocalChat(Parts parts)
-    : parts_(std::move(parts)), generator_(parts_.model, &parts_.tokenizer, parts_.context) {}
+    : parts_(std::move(parts)), engine_(parts_.model, &parts_.tokenizer, {.context = parts_.context}) {}
 
 std::vector<int32_t> LocalChat::prompt_ids(const ChatRequest& request) const {
   std::string text = request.text;
@@ -31,37 +33,48 @@ std::vector<int32_t> LocalChat::prompt_ids(const ChatRequest& request) const {
   return ids;
 }
 
+GenerationRequest LocalChat::generation_request(const ChatRequest& request) const {
+  GenerationRequest wanted{.ids = prompt_ids(request)};
+  wanted.sampling.temperature = request.temperature;
+  wanted.sampling.top_p = request.top_p;
+  wanted.sampling.seed = request.seed;
+  wanted.max_new_tokens = request.max_new_tokens;
+  wanted.stop_ids = parts_.stop_ids;
+  wanted.stop_strings = request.stop;
+  if (request.num_alternatives > 0) wanted.num_alternatives = request.num_alternatives;
+  return wanted;
+}
+
+ChatReply LocalChat::reply(const Engine::Finished& finished) const {
+  if (!finished.error.empty()) return {.status = ChatReply::Status::kFailed, .text = finished.error};
+  const Generation& generation = finished.generation;
+  ChatReply reply{.text = generation.text,
+                  .finish_reason = generation.finish_reason == FinishReason::kStop ? "stop" : "length",
+                  .first_token = {},
+                  .prompt_tokens = generation.prompt_tokens,
+                  .completion_tokens = std::ssize(generation.ids)};
+  if (!generation.log_probs.empty())
+    for (const TokenLogProb& token : generation.log_probs[0].likeliest)
+      if (token.id < parts_.tokenizer.vocab_size())
+        reply.first_token.push_back(
+            {.token = parts_.tokenizer.decode({&token.id, 1}), .log_prob = token.log_prob});
+  return reply;
+}
+
 void LocalChat::answer(std::span<const ChatRequest> requests, const OnReply& on_reply) {
+  std::unordered_map<int64_t, size_t> places;  // Of requests, by the engine's numbers.
   for (size_t i = 0; i < requests.size(); ++i) {
-    const ChatRequest& request = requests[i];
-    GenerationRequest wanted{.ids = prompt_ids(request)};
-    if (std::ssize(wanted.ids) >= parts_.context) {
+    GenerationRequest request = generation_request(requests[i]);
+    if (std::ssize(request.ids) >= parts_.context)
       on_reply(i, {.status = ChatReply::Status::kFailed,
                    .text = fmt::format("the prompt has {} tokens, and the model's context is {}",
-                                       wanted.ids.size(), parts_.context)});
-      continue;
-    }
-    wanted.sampling.temperature = request.temperature;
-    wanted.sampling.top_p = request.top_p;
-    wanted.sampling.seed = request.seed;
-    wanted.max_new_tokens = request.max_new_tokens;
-    wanted.stop_ids = parts_.stop_ids;
-    wanted.stop_strings = request.stop;
-    if (request.num_alternatives > 0) wanted.num_alternatives = request.num_alternatives;
-    generator_.forget();
-    const Generation generation = generator_.generate(wanted);
-    ChatReply reply{.text = generation.text,
-                    .finish_reason = generation.finish_reason == FinishReason::kStop ? "stop" : "length",
-                    .first_token = {},
-                    .prompt_tokens = generation.prompt_tokens,
-                    .completion_tokens = std::ssize(generation.ids)};
-    if (!generation.log_probs.empty())
-      for (const TokenLogProb& token : generation.log_probs[0].likeliest)
-        if (token.id < parts_.tokenizer.vocab_size())
-          reply.first_token.push_back(
-              {.token = parts_.tokenizer.decode({&token.id, 1}), .log_prob = token.log_prob});
-    on_reply(i, std::move(reply));
+                                       request.ids.size(), parts_.context)});
+    else
+      places[engine_.submit(std::move(request))] = i;
   }
+  while (!engine_.is_idle())
+    for (const Engine::Finished& finished : engine_.step())
+      on_reply(places.at(finished.number), reply(finished));
 }
 
 }  // namespace poro

@@ -1,12 +1,12 @@
-// A model in this process, answering one request after the other. Every answer starts from an empty cache, so
-// it depends on its own request alone.
+// A model in this process, answering several requests together; an answer depends on its own request alone
+// (infer/engine.h).
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "eval/chat.h"
-#include "infer/generator.h"
+#include "infer/engine.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -31,9 +31,11 @@ class LocalChat : public ChatModel {
 
  private:
   std::vector<int32_t> prompt_ids(const ChatRequest& request) const;
+  GenerationRequest generation_request(const ChatRequest& request) const;
+  ChatReply reply(const Engine::Finished& finished) const;
 
   Parts parts_;
-  Generator generator_;
+  Engine engine_;
 };
 
 }  // namespace poro

@@ -6,6 +6,57 @@
 #include "base/error.h"
 
 namespace poro {
+namespace {
+
+// White space and word characters as Python has them, written out: PCRE2 leaves out U+001C..U+001F, takes
+// U+180E for white space, and from 10.43 on counts marks as parts of words.
+constexpr const char* kSpaces = R"(\t-\r\x{1C}-\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+constexpr const char* kWordCharacters = R"(\p{L}\p{N}_)";
+// To Python these are one letter where case does not count.
+constexpr std::string_view kLettersI[] = {"i", "I", "ı", "İ"};
+
+// What stands at the front of `rest`, in PCRE2's words; and how many bytes it takes.
+struct Piece {
+  std::string text;
+  size_t size;
+};
+Piece translated_piece(std::string_view rest, bool in_class, unsigned flags) {
+  const auto set = [&](const char* members, const char* open) {
+    return Piece{in_class ? members : fmt::format("{}{}]", open, members), 2};
+  };
+  if (rest.starts_with("\\s")) return set(kSpaces, "[");
+  if (rest.starts_with("\\w")) return set(kWordCharacters, "[");
+  if (!in_class && rest.starts_with("\\S")) return set(kSpaces, "[^");
+  if (!in_class && rest.starts_with("\\W")) return set(kWordCharacters, "[^");
+  if (rest[0] == '\\') return {std::string(rest.substr(0, 2)), 2};
+  if (rest.starts_with("(?")) return {std::string(rest.substr(0, 3)), 3};  // No letter, but a flag.
+  if (flags & Pattern::kIgnoreCase)
+    for (const std::string_view letter : kLettersI)
+      if (rest.starts_with(letter)) return {in_class ? "iIıİ" : "[iIıİ]", letter.size()};
+  return {std::string(rest.substr(0, 1)), 1};
+}
+
+std::string translated(std::string_view expression, unsigned flags) {
+  std::string result;
+  bool in_class = false;
+  for (size_t at = 0; at < expression.size();) {
+    const std::string_view rest = expression.substr(at);
+    const Piece piece = translated_piece(rest, in_class, flags);
+    result += piece.text;
+    at += piece.size;
+    if (!in_class && rest[0] == '[') {
+      in_class = true;
+      // A bracket that comes first is a member.
+      for (const char first : {'^', ']'})
+        if (at < expression.size() && expression[at] == first) result += expression[at++];
+    } else if (rest[0] == ']') {
+      in_class = false;
+    }
+  }
+  return result;
+}
+
+}  // namespace
 
 struct Pattern::Compiled {
   pcre2_code* code = nullptr;
@@ -30,14 +81,15 @@ Pattern::Pattern(std::string_view expression, unsigned flags) : compiled_(std::m
   pcre2_set_newline(context, PCRE2_NEWLINE_LF);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  compiled_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(), options,
-                                  &error, &offset, context);
+  const std::string ours = translated(expression, flags);
+  compiled_->code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(ours.data()), ours.size(), options, &error, &offset, context);
   pcre2_compile_context_free(context);
   if (compiled_->code == nullptr) {
     PCRE2_UCHAR message[256];
     pcre2_get_error_message(error, message, sizeof message);
-    fail("\"{}\" is no regular expression ({} at byte {}); correct it, or escape its special characters",
-         expression, reinterpret_cast<const char*>(message), offset);
+    fail("\"{}\" is no regular expression ({}); correct it, or escape its special characters", expression,
+         reinterpret_cast<const char*>(message));
   }
   pcre2_jit_compile(compiled_->code, PCRE2_JIT_COMPLETE);  // Without JIT support the interpreter runs.
   compiled_->match = pcre2_match_data_create_from_pattern(compiled_->code, nullptr);

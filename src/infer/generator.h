@@ -1,80 +1,24 @@
-// One sequence at a time: the prompt through the model in chunks, then token after token until something says
-// stop. What the cache still holds of the last call is used again as far as the new prompt begins the same
-// way, so a conversation feeds each turn once.
+// One sequence at a time, an engine with one place. What the cache still holds of the last call is used again
+// as far as the new prompt begins the same way, so a conversation feeds each turn once.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-#include <functional>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include "infer/sampling_parameters.h"
-#include "model/llama.h"
-#include "text/tokenizer.h"
+#include "infer/engine.h"
 
 namespace poro {
-
-struct GenerationRequest {
-  std::vector<int32_t> ids = {};  // The prompt.
-  SamplingParameters sampling = {};
-  std::optional<int64_t> max_new_tokens = {};  // None: as far as the context reaches.
-  std::vector<int32_t> stop_ids = {};          // Generation ends with any of these.
-  std::vector<std::string> stop_strings = {};  // And before any of these; none empty.
-  std::optional<int64_t> num_alternatives =
-      {};  // Set: the log-probability of every token, and those of this many likeliest ones.
-  const std::atomic<bool>* is_cancelled = nullptr;  // Looked at before every token.
-};
-
-enum class FinishReason { kStop, kLength, kCancelled };
-
-struct TokenLogProb {
-  int32_t id = 0;
-  double log_prob = 0;  // Of the model's own distribution, before penalties and temperature.
-};
-
-struct Generation {
-  std::vector<int32_t> ids = {};  // All that was drawn, the stop token included.
-  std::string text = {};  // Without special tokens, cut before the stop string. Empty without a tokenizer.
-  FinishReason finish_reason = FinishReason::kLength;
-  bool is_context_full = false;  // The context ended it, before max_new_tokens.
-
-  struct LogProbs {
-    TokenLogProb chosen = {};
-    std::vector<TokenLogProb> likeliest = {};
-  };
-  std::vector<LogProbs> log_probs = {};  // One for each of `ids`, if asked for.
-
-  int64_t prompt_tokens = 0;
-  int64_t cached_tokens = 0;  // Of the prompt, found in the cache.
-  double prefill_seconds = 0, decode_seconds = 0;
-};
 
 class Generator {
  public:
   // `context`: the most tokens of prompt and answer together. Without a tokenizer (null) there is no text.
   Generator(Llama& model, const Tokenizer* tokenizer, int64_t context);
 
-  // `on_text` gets the text piece by piece, whole characters only. Throws Error for an empty prompt, one that
-  // leaves no room in the context, an id outside the vocabulary, or logits that are no numbers.
-  Generation generate(const GenerationRequest& request,
-                      const std::function<void(std::string_view)>& on_text = {});
+  // Throws Error for an empty prompt, one that leaves no room in the context, an id outside the vocabulary,
+  // or logits that are no numbers.
+  Generation generate(const GenerationRequest& request, const OnText& on_text = {});
 
-  // Empties the cache: the next prompt is computed as on the first call, to the last bit.
-  void forget();
-
-  int64_t context() const { return cache_.max_positions(); }
+  int64_t context() const { return engine_.context(); }
 
  private:
-  void check_prompt(const std::vector<int32_t>& ids) const;
-  Tensor feed(std::span<const int32_t> ids, const std::atomic<bool>* is_cancelled);
-
-  Llama& model_;
-  const Tokenizer* tokenizer_;
-  KvCache cache_;
-  std::vector<int32_t> cached_ids_;
+  Engine engine_;
 };
 
 }  // namespace poro

@@ -5,12 +5,14 @@
 namespace poro {
 namespace {
 
-int64_t pages_per_sequence(const KvCacheOptions& options) {
-  return (options.max_positions + options.page_size - 1) / options.page_size;
+int64_t num_pages(const KvCacheOptions& options) {
+  const auto pages = [&](int64_t positions) { return (positions + options.page_size - 1) / options.page_size; };
+  const int64_t all = options.max_sequences * pages(options.max_positions);
+  return options.total_positions > 0 ? std::min(all, pages(options.total_positions)) : all;
 }
 
 Shape pool_shape(const LlamaConfig& config, const KvCacheOptions& options) {
-  return {options.max_sequences * pages_per_sequence(options), config.num_kv_heads, options.page_size, config.head_dim};
+  return {num_pages(options), config.num_kv_heads, options.page_size, config.head_dim};
 }
 
 }  // namespace
@@ -41,6 +43,7 @@ void KvCache::extend(int64_t sequence, int64_t count) {
   length += count;
   std::vector<int32_t>& pages = pages_[static_cast<size_t>(sequence)];
   while (static_cast<int64_t>(pages.size()) * options_.page_size < length) {
+    CHECK(!free_pages_.empty(), "no page is left of {}", keys_[0].dim(0));
     pages.push_back(free_pages_.back());
     free_pages_.pop_back();
   }

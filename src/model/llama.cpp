@@ -179,11 +179,17 @@ size_t Llama::bytes_per_token() const {
 }
 
 KvCache Llama::make_cache(int64_t max_sequences, int64_t max_positions) const {
-  // The cache is as exact as the weights: half the memory and traffic where they are rounded anyway.
-  const DType dtype = device_->is_reference()                             ? DType::kF64
-                      : weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32
-                                                                  : DType::kBF16;
-  return KvCache(*device_, config_, {.max_sequences = max_sequences, .max_positions = max_positions, .dtype = dtype});
+  return make_cache({.max_sequences = max_sequences, .max_positions = max_positions});
+}
+
+DType Llama::cache_dtype() const {
+  if (device_->is_reference()) return DType::kF64;
+  return weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32 : DType::kBF16;
+}
+
+KvCache Llama::make_cache(KvCacheOptions options) const {
+  options.dtype = cache_dtype();
+  return KvCache(*device_, config_, options);
 }
 
 }  // namespace poro

@@ -77,8 +77,11 @@ class Llama {
   Device& device() const { return *device_; }
   // Bytes of weights that every token reads: all but the embedding table.
   size_t bytes_per_token() const;
+  // The cache is as exact as the weights: half the memory and traffic where they are rounded anyway.
+  DType cache_dtype() const;
   // A cache fit for this model and device.
   KvCache make_cache(int64_t max_sequences, int64_t max_positions) const;
+  KvCache make_cache(KvCacheOptions options) const;  // Its dtype is chosen here.
 
   // Each of the three returns a tensor in the device's memory that lives until the next call of the same function.
 

@@ -12,7 +12,7 @@ struct Case {
   const char* id;
   const char* arguments;
   const char* language;
-  const char* answer;
+  std::string answer;
   bool follows;
 };
 
@@ -48,22 +48,29 @@ TEST(IfevalInstructions, Keywords) {
        "Airot ja airo.", false},
       {"keywords:forbidden_words", R"({"forbidden_words": ["fish"]})", "en", "Fishing is over.", true},
       {"keywords:forbidden_words", R"({"forbidden_words": ["fish"]})", "en", "No FISH today.", false},
+      // The letter i with and without dots is one to Python where case does not count.
+      {"keywords:forbidden_words", R"({"forbidden_words": ["I"]})", "en", "the letter ı here", false},
+      {"keywords:existence", R"({"keywords": ["in[aio]"]})", "en", "İNİ", true},
       {"keywords:forbidden_words", R"({"forbidden_words": ["yö"]})", "fi", "Yöllä satoi.", true},
       {"keywords:forbidden_words", R"({"forbidden_words": ["yö"]})", "fi", "Tuli yö, ja satoi.", false},
       {"keywords:letter_frequency", R"({"letter": "N", "let_frequency": 3, "let_relation": "at least"})",
        "en", "Nine nets", true},
       {"keywords:letter_frequency", R"({"letter": "n", "let_frequency": 3, "let_relation": "less than"})",
        "en", "Nine nets", false},
-      {"keywords:letter_frequency", R"({"letter": "ä", "let_frequency": 2, "let_relation": "at least"})",
-       "fi", "Tässä Ähtärissä", true},
-      {"keywords:letter_frequency", R"({"letter": "ä", "let_frequency": 2, "let_relation": "at least"})",
-       "fi", "tasan kaksi ä:ta", false},
+      {"keywords:letter_frequency", R"({"letter": "t", "let_frequency": 3, "let_relation": "at least"})",
+       "fi", "Tässä Ähtärissä tuulee", true},
+      {"keywords:letter_frequency", R"({"letter": "t", "let_frequency": 3, "let_relation": "at least"})",
+       "fi", "Tässä Ähtärissä", false},
       // No letter: what most letters get.
       {"keywords:letter_frequency", R"({"letter": "#", "let_frequency": 2, "let_relation": "at least"})",
        "en", "The quick brown fox jumps over the lazy dog; the quick brown fox jumps over the lazy dog.",
        true},
       {"keywords:letter_frequency", R"({"letter": "#", "let_frequency": 2, "let_relation": "at least"})",
        "en", "####", false},
+      {"keywords:letter_frequency", R"({"letter": "ä", "let_frequency": 2, "let_relation": "at least"})",
+       "fi", "Tässä Ähtärissä", false},
+      {"keywords:letter_frequency", R"({"letter": "ab", "let_frequency": 1, "let_relation": "less than"})",
+       "en", "ab", true},
   });
 }
 
@@ -98,6 +105,9 @@ TEST(IfevalInstructions, WordsAndParagraphs) {
        "First this.\n\n\n\nThen that.", false},
       {"length_constraints:nth_paragraph_first_word",
        R"({"num_paragraphs": 1, "nth_paragraph": 1, "first_word": "Äiti"})", "fi", "Äiti? Niin.", true},
+      // Lowered letter by letter, the last sigma is no final one: so the original.
+      {"length_constraints:nth_paragraph_first_word",
+       R"({"num_paragraphs": 1, "nth_paragraph": 1, "first_word": "ΛΌΓΟΣ"})", "en", "ΛΌΓΟΣ here", false},
       {"length_constraints:nth_paragraph_first_word",
        R"({"num_paragraphs": 1, "nth_paragraph": 1, "first_word": "Äiti"})", "fi", "Äitini tuli.", false},
   });
@@ -151,6 +161,11 @@ TEST(IfevalInstructions, Format) {
        true},
       {"detectable_format:number_highlighted_sections", R"({"num_highlights": 2})", "fi", "*yksi* ja kaksi",
        false},
+      // White space is Python's: U+001C is some, U+180E is none.
+      {"detectable_format:multiple_sections", R"({"section_spliter": "PART", "num_sections": 1})", "en",
+       "PART\x1c" "1", true},
+      {"detectable_format:multiple_sections", R"({"section_spliter": "PART", "num_sections": 1})", "en",
+       "PART\u180e1", false},
       {"detectable_format:multiple_sections", R"({"section_spliter": "PART", "num_sections": 2})", "en",
        "PART 1\na\nPART2\nb", true},
       {"detectable_format:multiple_sections", R"({"section_spliter": "PART", "num_sections": 2})", "en",
@@ -172,6 +187,10 @@ TEST(IfevalInstructions, Json) {
       {"detectable_format:json_format", "{}", "en", "[NaN, -Infinity, \"\\ud800\", 1e999]",
        true},  // Python takes them.
       {"detectable_format:json_format", "{}", "en", "Here: {\"a\": 1}", false},
+      // Python makes no int of more than 4,300 digits, but a float of any.
+      {"detectable_format:json_format", "{}", "en", "[-" + std::string(4300, '9') + "]", true},
+      {"detectable_format:json_format", "{}", "en", "[" + std::string(4301, '9') + "]", false},
+      {"detectable_format:json_format", "{}", "en", std::string(4301, '9') + ".0", true},
       {"detectable_format:json_format", "{}", "en", "{\"a\": 1,}", false},
       {"detectable_format:json_format", "{}", "en", "{'a': 1}", false},
       {"detectable_format:json_format", "{}", "en", "[01]", false},
@@ -225,6 +244,10 @@ TEST(IfevalInstructions, CaseAndLanguage) {
        true},  // Nothing to judge by: passes.
       {"language:response_language", R"({"language": "fi"})", "fi", finnish, true},
       {"language:response_language", R"({"language": "fi"})", "fi", english, false},
+      {"language:response_language", R"({"language": "sv"})", "fi",
+       "Vädret i bergen växlar på några minuter, så ta med dig en jacka.", true},
+      {"language:response_language", R"({"language": "hi"})", "fi",
+       "पहाड़ों में मौसम मिनटों में बदल जाता है।", false},  // No language of the original's identifier.
       {"language:response_language", R"({"language": "fi"})", "fi", "\n\n",
        false},  // No language found: fails.
       {"change_case:english_capital", "{}", "en", capitals, true},

@@ -6,6 +6,7 @@ namespace poro::ifeval {
 namespace {
 
 constexpr int kMaxDepth = 990;  // Where Python's own recursion limit ends the original.
+constexpr size_t kMaxDigits = 4300;  // Of a whole number; Python turns no more into an int.
 
 class Reader {
  public:
@@ -74,6 +75,7 @@ class Reader {
 
   bool number() {
     take('-');
+    const size_t before = text_.size();
     if (!take('0') && !digits()) return false;
     const std::string_view integer_end = text_;
     if (take('.') && !digits()) text_ = integer_end;
@@ -82,7 +84,8 @@ class Reader {
       if (!take('+')) take('-');
       if (!digits()) text_ = fraction_end;
     }
-    return true;
+    const bool is_whole = text_.size() == integer_end.size();
+    return !is_whole || before - integer_end.size() <= kMaxDigits;
   }
 
   bool digits() {

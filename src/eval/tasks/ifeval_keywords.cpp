@@ -52,15 +52,16 @@ Check forbidden_words(const Arguments& arguments, const Setting&) {
   };
 }
 
-// Two prompts ask for "#" and "!". Google's checker puts a letter drawn at random in place of what is no
-// letter, once for all variants of an answer; the verdict here is the one that most letters get.
-Check letter_frequency(const Arguments& arguments, const Setting& setting) {
-  const std::u32string letter = python::characters(python::lower(python::strip(arguments.text("letter"))));
+// Two prompts ask for "#" and "!". Google's checker, and the Finnish one after it, puts a letter of a to z drawn
+// at random in place of what is no such letter, once for all variants of an answer; the verdict here is the one
+// that most letters get.
+Check letter_frequency(const Arguments& arguments, const Setting&) {
+  static constexpr std::u32string_view kLetters = U"abcdefghijklmnopqrstuvwxyz";
+  const std::u32string letter = python::characters(python::lower(arguments.text("letter")));
   const double frequency = arguments.number("let_frequency");
   const Relation relation = arguments.relation("let_relation");
-  if (letter.size() != 1) fail("{}: the argument \"letter\" must be one character", arguments.where());
-  const bool is_letter = setting.language.letters.find(letter) != std::u32string::npos;
-  const std::u32string candidates = is_letter ? letter : setting.language.letters;
+  const bool is_letter = letter.size() == 1 && kLetters.find(letter) != std::u32string_view::npos;
+  const std::u32string candidates = is_letter ? letter : std::u32string(kLetters);
   return [=](const std::string& answer) {
     const std::u32string text = python::characters(python::lower(answer));
     size_t num_following = 0;

@@ -12,15 +12,16 @@ const std::vector<Language>& table() {
        .name = "English",
        .constrained_responses = {"My answer is yes.", "My answer is no.", "My answer is maybe."},
        .section_words = {"Section", "SECTION"},
-       .letters = U"abcdefghijklmnopqrstuvwxyz",
        .identifier = Language::Identifier::kLangdetect,
+       .identified = {},
        .on_failure = Language::OnFailure::kFollowed},
       {.code = "fi",
        .name = "Finnish",
        .constrained_responses = {"Vastaukseni on kyllä.", "Vastaukseni on ei.", "Vastaukseni on ehkä."},
        .section_words = {"Jakso", "JAKSO"},
-       .letters = U"abcdefghijklmnopqrstuvwxyzåäö",
        .identifier = Language::Identifier::kFastText,
+       .identified = {"bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu",
+                      "it", "lt", "lv", "mt", "nl", "pl", "pt", "ro", "sk", "sl", "sv"},
        .on_failure = Language::OnFailure::kNotFollowed},
   };
   return rows;

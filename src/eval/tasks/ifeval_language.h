@@ -21,8 +21,8 @@ struct Language {
   std::string code, name;                          // "fi", "Finnish"
   std::vector<std::string> constrained_responses;  // One of them must stand in the answer.
   std::vector<std::string> section_words;          // What starts a section where the prompt names no word.
-  std::u32string letters;                          // Those whose frequency can be asked for.
   Identifier identifier;                           // For "answer in language X".
+  std::vector<std::string_view> identified;        // What the original's identifier can answer; empty: anything.
   OnFailure on_failure;                            // When the identifier finds no language at all.
 };
 
