@@ -88,6 +88,11 @@ void quantize(ThreadPool& pool, const Matrix& source, const Matrix& target) {
   });
 }
 
+void quantize(Device& device, const Matrix& source, const Matrix& target) {
+  if (device.is_cuda()) return quantize(device.cuda_backend(), source, target);
+  quantize(device.cpu_backend().pool, source, target);
+}
+
 namespace {
 
 float f8_value(uint8_t bits) {

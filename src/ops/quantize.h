@@ -79,10 +79,12 @@ Matrix quantized_matrix(Arena& arena, const Quantization& quantization);
 // processor and for every number of threads.
 void quantize(ThreadPool& pool, const Matrix& source, const Matrix& target);
 
-// The same for a plain matrix (bf16, f32) and a target on the GPU of `device`, by that GPU. The same bits every time.
+// The same with both on the GPU (source bf16 or f32) and done there.
+void quantize(Cuda& cuda, const Matrix& source, const Matrix& target);
+// By the device, in whose memory both are.
 void quantize(Device& device, const Matrix& source, const Matrix& target);
 // The weights of a quantised matrix on the GPU as a plain one, (O, I) bf16 or f32, also there.
-void dequantize(Device& device, const Matrix& source, const Tensor& target);
+void dequantize(Cuda& cuda, const Matrix& source, const Tensor& target);
 
 // Row `row` of any matrix in the host's memory as floats, whichever layout it is in: what every backend's product must equal up to rounding.
 void dequantize_row(const Matrix& matrix, int64_t row, std::span<float> out);

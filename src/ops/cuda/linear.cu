@@ -2,6 +2,7 @@
 #include "ops/linear.h"
 
 #include "ops/cuda/few_rows.h"
+#include "ops/cuda/linear_quantized.h"
 #include "ops/cuda/matmul.h"
 
 namespace poro {
@@ -25,7 +26,7 @@ void run(Cuda& cuda, const Linear& op) {
   if (op.x.dim(0) == 0) return;
   check_types(op.x, op.y, op.residual);
   if (op.x.dim(0) <= kFewRows && run_few_rows(cuda, op)) return;
-  CHECK(!op.w.is_quantised(), "no product of {} rows with {} weights yet", op.x.dim(0), dtype_name(op.w.dtype()));
+  if (op.w.is_quantised()) return run_quantised(cuda, op);
   const DType dtype = op.x.dtype;
   const void* w = values_as(cuda, op.w.values, dtype, weights_scratch(cuda, op.w.values, dtype));
   const int64_t inputs = op.w.inputs();

@@ -11,6 +11,7 @@ namespace {
 constexpr int kThreads = 256;
 
 cudaDataType_t blas_type(DType dtype) {
+  if (dtype == DType::kF8) return CUDA_R_8F_E4M3;
   CHECK(dtype == DType::kBF16 || dtype == DType::kF32, "no product of {}", dtype_name(dtype));
   return dtype == DType::kBF16 ? CUDA_R_16BF : CUDA_R_32F;
 }
@@ -22,7 +23,7 @@ uint32_t alignment_of(const void* data) {
 }
 
 // All that the choice of an algorithm depends on.
-using Key = std::array<int64_t, 14>;
+using Key = std::array<int64_t, 15>;
 
 Key key_of(const Matmul& m) {
   return {m.rows,
@@ -35,6 +36,7 @@ Key key_of(const Matmul& m) {
           static_cast<int64_t>(m.operands),
           static_cast<int64_t>(m.result),
           m.add != nullptr,
+          m.y_stride,
           alignment_of(m.a.data),
           alignment_of(m.b.data),
           alignment_of(m.y),
@@ -52,7 +54,15 @@ class Plan {
     CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(description_, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second));
     layout(first_, m.operands, first == CUBLAS_OP_N ? m.columns : m.depth, first == CUBLAS_OP_N ? m.depth : m.columns, m.b.stride);
     layout(second_, m.operands, second == CUBLAS_OP_N ? m.depth : m.rows, second == CUBLAS_OP_N ? m.rows : m.depth, m.a.stride);
-    layout(result_, m.result, m.columns, m.rows, m.columns);
+    layout(result_, m.result, m.columns, m.rows, m.y_stride != 0 ? m.y_stride : m.columns);
+    if (m.operands == DType::kF8) {
+      const int32_t scales = CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
+      const int8_t fast = 1;  // Sums of fp8 products in the tensor cores' own precision between additions in f32.
+      CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(description_, CUBLASLT_MATMUL_DESC_A_SCALE_MODE, &scales, sizeof scales));
+      CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(description_, CUBLASLT_MATMUL_DESC_B_SCALE_MODE, &scales, sizeof scales));
+      CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(description_, CUBLASLT_MATMUL_DESC_FAST_ACCUM, &fast, sizeof fast));
+      set_scales(m);
+    }
     choose(state, m);
   }
   Plan(const Plan&) = delete;
@@ -63,12 +73,18 @@ class Plan {
   }
 
   void run(Cuda::State& state, const Matmul& m) const {
+    if (m.operands == DType::kF8) set_scales(m);
     const float one = 1.0f, beta = m.add != nullptr ? 1.0f : 0.0f;
     CUBLAS_CHECK(cublasLtMatmul(state.blas, description_, &one, m.b.data, first_, m.a.data, second_, &beta, m.add != nullptr ? m.add : m.y,
                                 result_, m.y, result_, &algorithm_, state.blas_workspace, Cuda::State::kBlasWorkspaceBytes, state.stream));
   }
 
  private:
+  void set_scales(const Matmul& m) const {
+    CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(description_, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, &m.b_scales, sizeof m.b_scales));
+    CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(description_, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, &m.a_scales, sizeof m.a_scales));
+  }
+
   static void layout(cublasLtMatrixLayout_t& matrix, DType dtype, int64_t rows, int64_t columns, int64_t stride) {
     CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&matrix, blas_type(dtype), static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), stride));
   }

@@ -15,15 +15,19 @@ struct MatmulOperand {
   Stored stored = Stored::kAsUsed;
 };
 
-// y = a b + add, with sums in f32. a and b are bf16 or f32, both the same; y and add too, or f32.
+// y = a b + add, with sums in f32. a and b are both bf16, f32 or fp8; y and add bf16 or f32. fp8 operands have a scale for each row of a
+// and each column of b, and meet as cuBLASLt wants them: b stored transposed, depth and columns multiples of 16.
 struct Matmul {
   int64_t rows, columns, depth;
   MatmulOperand a;  // (rows, depth)
   MatmulOperand b;  // (depth, columns)
   DType operands;
-  void* y;          // (rows, columns), without gaps
+  void* y;          // (rows, columns)
   DType result;
   const void* add = nullptr;  // (rows, columns) of y's type, or none; may be y
+  int64_t y_stride = 0;       // Elements from row to row of y and add; 0: columns, without gaps.
+  const float* a_scales = nullptr;  // (rows) and (columns): of fp8 operands.
+  const float* b_scales = nullptr;
 };
 
 void matmul(Cuda& cuda, const Matmul& m);

@@ -11,6 +11,7 @@
 #include "ops/norm.h"
 #include "ops/random_fill.h"
 #include "ops/rope.h"
+#include "ops/sample.h"
 #include "ops/squared_norm.h"
 #include "ops/swiglu.h"
 
@@ -21,6 +22,7 @@ namespace poro {
 
 NO_CUDA(Add)
 NO_CUDA(AdamW)
+NO_CUDA(Argmax)
 NO_CUDA(PackedAttention)
 NO_CUDA(PackedAttentionBackward)
 NO_CUDA(CachedAttention)

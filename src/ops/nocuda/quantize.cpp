@@ -3,7 +3,7 @@
 
 namespace poro {
 
-void quantize(Device&, const Matrix&, const Matrix&) { CHECK(false, "quantisation on a GPU in a build without CUDA"); }
-void dequantize(Device&, const Matrix&, const Tensor&) { CHECK(false, "quantised weights on a GPU in a build without CUDA"); }
+void quantize(Cuda&, const Matrix&, const Matrix&) { CHECK(false, "quantisation on a GPU in a build without CUDA"); }
+void dequantize(Cuda&, const Matrix&, const Tensor&) { CHECK(false, "quantised weights on a GPU in a build without CUDA"); }
 
 }  // namespace poro

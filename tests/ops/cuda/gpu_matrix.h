@@ -17,7 +17,7 @@ class GpuMatrix {
     gpu_ = {.values = plain, .quantization = {}};
     if (!is_plain) {
       gpu_ = quantized_matrix(arena_, {.dtype = dtype, .shape = shape});
-      quantize(device, {.values = plain, .quantization = {}}, gpu_);
+      quantize(device.cuda_backend(), {.values = plain, .quantization = {}}, gpu_);
     }
     values_.emplace(gpu_.values.dtype, gpu_.values.shape);
     device.copy(gpu_.values, *values_);

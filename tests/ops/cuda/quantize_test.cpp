@@ -47,8 +47,8 @@ TEST_F(GpuQuantize, WidensToWhatTheLayoutSays) {
     for (const Shape& shape : {Shape{3, 8}, Shape{5, 200}, Shape{33, 1000}, Shape{7, 4097}}) {
       const GpuMatrix w(device, dtype, shape, 1);
       const GpuTensor plain(device, DType::kF32, shape), rounded(device, DType::kBF16, shape);
-      dequantize(device, w.gpu(), plain);
-      dequantize(device, w.gpu(), rounded);
+      dequantize(device.cuda_backend(), w.gpu(), plain);
+      dequantize(device.cuda_backend(), w.gpu(), rounded);
       const Guarded expected(DType::kF32, shape);
       for (int64_t o = 0; o < shape[0]; ++o)
         dequantize_row(w.host(), o, {expected.tensor().as<float>() + o * shape[1], static_cast<size_t>(shape[1])});
@@ -70,9 +70,9 @@ TEST_F(GpuQuantize, KeepsZerosAndExactValues) {
     const Tensor plain = arena.tensor(DType::kF32, {2, 128});
     device.copy(source, plain);
     const Matrix w = quantized_matrix(arena, {.dtype = dtype, .shape = {2, 128}});
-    quantize(device, {.values = plain, .quantization = {}}, w);
+    quantize(device.cuda_backend(), {.values = plain, .quantization = {}}, w);
     const GpuTensor result(device, DType::kF32, {2, 128});
-    dequantize(device, w, result);
+    dequantize(device.cuda_backend(), w, result);
     const Guarded values = result.fetch();
     for (int64_t i = 0; i < 128; ++i) EXPECT_EQ(load_element(values, i), 0) << dtype_name(dtype);
     for (int64_t i = 0; i < 128 && dtype == DType::kI4; ++i) EXPECT_EQ(load_element(values, 128 + i), load_element(source, 128 + i));
