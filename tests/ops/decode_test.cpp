@@ -26,7 +26,8 @@ TEST(Decode, NormQkvEqualsTheReference) {
   };
   const Guarded queries(DType::kF64, {kTokens, kHeads, kDim}), keys = zeros(DType::kF64), values = zeros(DType::kF64);
   Reference reference;
-  const NormQkv exact = op_with(copy_as(DType::kF64, x), queries, keys, values);
+  const Guarded exact_x = copy_as(DType::kF64, x);
+  const NormQkv exact = op_with(exact_x, queries, keys, values);
   check(exact);
   run(reference, exact);
   on_every_cpu([&](Cpu& cpu) {
