@@ -1,15 +1,14 @@
 // Products by cuBLASLt, with the residual added in its epilogue; those of a few rows by kernels of our own.
-#include "ops/linear.h"
-
 #include "ops/cuda/few_rows.h"
 #include "ops/cuda/matmul.h"
+#include "ops/linear.h"
 
 namespace poro {
 namespace {
 
 void check_types(const Tensor& x, const Tensor& y, const Tensor& residual) {
-  CHECK(x.place == Place::kGpu && y.place == Place::kGpu && (!residual || residual.place == Place::kGpu), "{} or {} is not on the GPU", x.str(),
-        y.str());
+  CHECK(x.place == Place::kGpu && y.place == Place::kGpu && (!residual || residual.place == Place::kGpu),
+        "{} or {} is not on the GPU", x.str(), y.str());
   CHECK(!residual || residual.dtype == y.dtype, "residual {} beside {}", residual.str(), y.str());
 }
 
@@ -25,7 +24,8 @@ void run(Cuda& cuda, const Linear& op) {
   if (op.x.dim(0) == 0) return;
   check_types(op.x, op.y, op.residual);
   if (op.x.dim(0) <= kFewRows && run_few_rows(cuda, op)) return;
-  CHECK(!op.w.is_quantised(), "no product of {} rows with {} weights yet", op.x.dim(0), dtype_name(op.w.dtype()));
+  CHECK(!op.w.is_quantised(), "no product of {} rows with {} weights yet", op.x.dim(0),
+        dtype_name(op.w.dtype()));
   const DType dtype = op.x.dtype;
   const void* w = values_as(cuda, op.w.values, dtype, weights_scratch(cuda, op.w.values, dtype));
   const int64_t inputs = op.w.inputs();

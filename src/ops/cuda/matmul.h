@@ -1,5 +1,5 @@
-// Products of matrices by cuBLASLt, row-major. The algorithm for a shape is asked for once; those whose sums depend on chance are
-// left out.
+// Products of matrices by cuBLASLt, row-major. The algorithm for a shape is asked for once; those whose sums
+// depend on chance are left out.
 #pragma once
 
 #include "base/cuda/state.h"
@@ -21,7 +21,7 @@ struct Matmul {
   MatmulOperand a;  // (rows, depth)
   MatmulOperand b;  // (depth, columns)
   DType operands;
-  void* y;          // (rows, columns), without gaps
+  void* y;  // (rows, columns), without gaps
   DType result;
   const void* add = nullptr;  // (rows, columns) of y's type, or none; may be y
 };
@@ -31,7 +31,8 @@ void matmul(Cuda& cuda, const Matmul& m);
 // to = from in another type, element by element.
 void convert(Cuda& cuda, const Tensor& from, const Tensor& to);
 
-// The values of a plain matrix in `dtype`: its own, or made over in `scratch`, which must then have room for them.
+// The values of a plain matrix in `dtype`: its own, or made over in `scratch`, which must then have room for
+// them.
 const void* values_as(Cuda& cuda, const Tensor& values, DType dtype, std::byte* scratch);
 // The bytes values_as needs there.
 size_t values_scratch(const Tensor& values, DType dtype);
