@@ -210,7 +210,9 @@ void add_bench_ops(CLI::App& bench) {
   command->footer("Example: poro bench ops --threads 2 --only 'T=1 '");
   command->callback([options] {
     if (options->device.starts_with("cuda")) {
-      const auto device = open_device({.device = options->device, .seed = {}, .context = {}});
+      ModelOptions compute;
+      compute.device = options->device;
+      const auto device = open_device(compute);
       std::puts(bench_ops_on_gpu(*device, options->only).dump(2).c_str());
       return;
     }

@@ -1,4 +1,5 @@
-// Operands are random, and where an op is limited by memory they are more than the caches hold: copies are taken in turn.
+// Operands are random, and where an op is limited by memory they are more than the caches hold: copies are
+// taken in turn.
 #include "apps/bench_ops_cuda.h"
 
 #include <algorithm>
@@ -27,8 +28,20 @@ struct LayerShape {
   int64_t width, feed_forward, heads, kv_heads, head_dim, vocab;
 };
 
-const LayerShape k8b = {.name = "8b", .width = 4096, .feed_forward = 14336, .heads = 32, .kv_heads = 8, .head_dim = 128, .vocab = 128256};
-const LayerShape k70b = {.name = "70b", .width = 8192, .feed_forward = 28672, .heads = 64, .kv_heads = 8, .head_dim = 128, .vocab = 128256};
+const LayerShape k8b = {.name = "8b",
+                        .width = 4096,
+                        .feed_forward = 14336,
+                        .heads = 32,
+                        .kv_heads = 8,
+                        .head_dim = 128,
+                        .vocab = 128256};
+const LayerShape k70b = {.name = "70b",
+                         .width = 8192,
+                         .feed_forward = 28672,
+                         .heads = 64,
+                         .kv_heads = 8,
+                         .head_dim = 128,
+                         .vocab = 128256};
 
 enum class Limit : uint8_t { kMemory, kArithmetic };
 
@@ -46,7 +59,10 @@ class GpuOpsBench {
   void head(const LayerShape& shape, int64_t tokens);
   void optimizer();
   nlohmann::ordered_json report() const {
-    return {{"device", device_.name()}, {"copy_gb_per_second", copy_rate_ / 1e9}, {"product_tflops", product_rate_ / 1e12}, {"ops", rows_}};
+    return {{"device", device_.name()},
+            {"copy_gb_per_second", copy_rate_ / 1e9},
+            {"product_tflops", product_rate_ / 1e12},
+            {"ops", rows_}};
   }
 
  private:
@@ -70,7 +86,8 @@ class GpuOpsBench {
   nlohmann::ordered_json rows_ = nlohmann::ordered_json::array();
 };
 
-GpuOpsBench::GpuOpsBench(Device& device, std::string only) : device_(device), only_(std::move(only)), blocks_("random", device) {
+GpuOpsBench::GpuOpsBench(Device& device, std::string only)
+    : device_(device), only_(std::move(only)), blocks_("random", device) {
   constexpr int64_t kBlock = int64_t{1} << 22;
   std::mt19937 engine(1);
   std::normal_distribution<float> normal;
@@ -78,18 +95,24 @@ GpuOpsBench::GpuOpsBench(Device& device, std::string only) : device_(device), on
   std::vector<BFloat16> rounded;
   for (float& value : values) rounded.emplace_back(value = normal(engine));
   block_f32_ = blocks_.tensor(DType::kF32, {kBlock}), block_bf16_ = blocks_.tensor(DType::kBF16, {kBlock});
-  device.copy({.data = reinterpret_cast<std::byte*>(values.data()), .dtype = DType::kF32, .shape = {kBlock}}, block_f32_);
-  device.copy({.data = reinterpret_cast<std::byte*>(rounded.data()), .dtype = DType::kBF16, .shape = {kBlock}}, block_bf16_);
+  device.copy({.data = reinterpret_cast<std::byte*>(values.data()), .dtype = DType::kF32, .shape = {kBlock}},
+              block_f32_);
+  device.copy(
+      {.data = reinterpret_cast<std::byte*>(rounded.data()), .dtype = DType::kBF16, .shape = {kBlock}},
+      block_bf16_);
 
   Arena arena("limits", device);
   constexpr int64_t kCopied = int64_t{1} << 30, kSize = 8192;
-  const Tensor from = random(arena, DType::kBF16, {kCopied / 2}), to = random(arena, DType::kBF16, {kCopied / 2});
+  const Tensor from = random(arena, DType::kBF16, {kCopied / 2}),
+               to = random(arena, DType::kBF16, {kCopied / 2});
   copy_rate_ = 2.0 * kCopied / seconds([&](size_t) { device.copy(from, to); });
-  const Tensor x = from.rows(0, kSize * kSize).reshaped({kSize, kSize}), w = from.rows(kSize * kSize, kSize * kSize).reshaped({kSize, kSize});
-  const Linear product{.x = x, .w = {.values = w}, .y = to.rows(0, kSize * kSize).reshaped({kSize, kSize}), .residual = {}};
+  const Tensor x = from.rows(0, kSize * kSize).reshaped({kSize, kSize}),
+               w = from.rows(kSize * kSize, kSize * kSize).reshaped({kSize, kSize});
+  const Linear product{
+      .x = x, .w = {.values = w}, .y = to.rows(0, kSize * kSize).reshaped({kSize, kSize}), .residual = {}};
   product_rate_ = cost(product).flops / seconds([&](size_t) { run(device.cuda_backend(), product); });
-  std::fprintf(stderr, "%s: copies %.0f GB/s (read and write), an 8192^3 product %.0f TFLOP/s\n", device.name().c_str(), copy_rate_ / 1e9,
-               product_rate_ / 1e12);
+  std::fprintf(stderr, "%s: copies %.0f GB/s (read and write), an 8192^3 product %.0f TFLOP/s\n",
+               device.name().c_str(), copy_rate_ / 1e9, product_rate_ / 1e12);
 }
 
 Tensor GpuOpsBench::random(Arena& arena, DType dtype, Shape shape) {
@@ -104,12 +127,16 @@ Tensor GpuOpsBench::random(Arena& arena, DType dtype, Shape shape) {
 
 Tensor GpuOpsBench::integers(Arena& arena, const std::vector<int32_t>& values) {
   const Tensor tensor = arena.tensor(DType::kI32, {static_cast<int64_t>(values.size())});
-  device_.copy({.data = reinterpret_cast<std::byte*>(const_cast<int32_t*>(values.data())), .dtype = DType::kI32, .shape = tensor.shape}, tensor);
+  device_.copy({.data = reinterpret_cast<std::byte*>(const_cast<int32_t*>(values.data())),
+                .dtype = DType::kI32,
+                .shape = tensor.shape},
+               tensor);
   return tensor;
 }
 
 std::vector<Tensor> GpuOpsBench::several(Arena& arena, DType dtype, Shape shape, double bytes_of_op) {
-  const double copies = bytes_of_op < kWarmBytes ? 1 : std::clamp(std::ceil(kColdBytes / bytes_of_op), 1.0, 64.0);
+  const double copies =
+      bytes_of_op < kWarmBytes ? 1 : std::clamp(std::ceil(kColdBytes / bytes_of_op), 1.0, 64.0);
   std::vector<Tensor> result;
   while (static_cast<double>(result.size()) < copies) result.push_back(random(arena, dtype, shape));
   return result;
@@ -142,9 +169,13 @@ void GpuOpsBench::time(const std::string& name, Limit limit, const MakeOp& make_
   const double rate = limit == Limit::kMemory ? work.bytes / taken : work.flops / taken;
   const double share = rate / (limit == Limit::kMemory ? copy_rate_ : product_rate_);
   const char* unit = limit == Limit::kMemory ? "gb_per_second" : "tflops";
-  rows_.push_back({{"op", name}, {"us", taken * 1e6}, {unit, rate / (limit == Limit::kMemory ? 1e9 : 1e12)}, {"share", share}});
-  std::fprintf(stderr, "%-44s %10.1f us %8.1f %s %6.1f %%\n", name.c_str(), taken * 1e6, rate / (limit == Limit::kMemory ? 1e9 : 1e12),
-               limit == Limit::kMemory ? "GB/s   " : "TFLOP/s", 100 * share);
+  rows_.push_back({{"op", name},
+                   {"us", taken * 1e6},
+                   {unit, rate / (limit == Limit::kMemory ? 1e9 : 1e12)},
+                   {"share", share}});
+  std::fprintf(stderr, "%-44s %10.1f us %8.1f %s %6.1f %%\n", name.c_str(), taken * 1e6,
+               rate / (limit == Limit::kMemory ? 1e9 : 1e12), limit == Limit::kMemory ? "GB/s   " : "TFLOP/s",
+               100 * share);
 }
 
 void GpuOpsBench::rows(const LayerShape& shape, int64_t tokens) {
@@ -152,43 +183,61 @@ void GpuOpsBench::rows(const LayerShape& shape, int64_t tokens) {
   Arena arena("rows", device_);
   const DType dtype = device_.activation_dtype();
   const double size = dtype_bits(dtype) / 8.0, row_bytes = size * static_cast<double>(tokens * shape.width);
-  const auto x = several(arena, dtype, {tokens, shape.width}, 2 * row_bytes), y = several(arena, dtype, {tokens, shape.width}, 2 * row_bytes);
+  const auto x = several(arena, dtype, {tokens, shape.width}, 2 * row_bytes),
+             y = several(arena, dtype, {tokens, shape.width}, 2 * row_bytes);
   const auto z = several(arena, dtype, {tokens, shape.width}, 2 * row_bytes);
   const size_t n = x.size();
-  const Tensor w = random(arena, DType::kBF16, {shape.width}), rstd = random(arena, DType::kF32, {tokens}), dw = random(arena, DType::kF32, {shape.width});
-  time(name("norm"), Limit::kMemory, [&](size_t i) { return RmsNorm{.x = x[i % n], .w = w, .y = y[i % n], .rstd = {}}; });
-  time(name("norm backward"), Limit::kMemory,
-       [&](size_t i) { return RmsNormBackward{.x = x[i % n], .w = w, .rstd = rstd, .dy = y[i % n], .dx = z[i % n], .dw = dw}; });
+  const Tensor w = random(arena, DType::kBF16, {shape.width}), rstd = random(arena, DType::kF32, {tokens}),
+               dw = random(arena, DType::kF32, {shape.width});
+  time(name("norm"), Limit::kMemory,
+       [&](size_t i) { return RmsNorm{.x = x[i % n], .w = w, .y = y[i % n], .rstd = {}}; });
+  time(name("norm backward"), Limit::kMemory, [&](size_t i) {
+    return RmsNormBackward{.x = x[i % n], .w = w, .rstd = rstd, .dy = y[i % n], .dx = z[i % n], .dw = dw};
+  });
 
   std::vector<double> turns(static_cast<size_t>(shape.head_dim / 2));
   for (size_t i = 0; i < turns.size(); ++i) turns[i] = 1.0 / static_cast<double>(i + 1);
   std::vector<int32_t> places(static_cast<size_t>(tokens)), words(static_cast<size_t>(tokens));
   std::iota(places.begin(), places.end(), 0);
   std::mt19937 engine(2);
-  for (int32_t& word : words) word = static_cast<int32_t>(std::exp(static_cast<double>(engine()) * 0x1p-32 * std::log(128256.0))) - 1;  // Zipf's law.
-  const Tensor frequencies = arena.tensor(DType::kF64, {shape.head_dim / 2}), positions = integers(arena, places), ids = integers(arena, words);
-  device_.copy({.data = reinterpret_cast<std::byte*>(turns.data()), .dtype = DType::kF64, .shape = frequencies.shape}, frequencies);
-  const auto heads = [&](const Tensor& tensor, int64_t count) { return tensor.rows(0, tokens).reshaped({tokens, count, shape.head_dim}); };
-  time(name("rope"), Limit::kMemory,
-       [&](size_t i) { return Rope{.x = heads(x[i % n], shape.heads), .positions = positions, .frequencies = frequencies}; });
+  for (int32_t& word : words)
+    word = static_cast<int32_t>(std::exp(static_cast<double>(engine()) * 0x1p-32 * std::log(128256.0))) -
+           1;  // Zipf's law.
+  const Tensor frequencies = arena.tensor(DType::kF64, {shape.head_dim / 2}),
+               positions = integers(arena, places), ids = integers(arena, words);
+  device_.copy(
+      {.data = reinterpret_cast<std::byte*>(turns.data()), .dtype = DType::kF64, .shape = frequencies.shape},
+      frequencies);
+  const auto heads = [&](const Tensor& tensor, int64_t count) {
+    return tensor.rows(0, tokens).reshaped({tokens, count, shape.head_dim});
+  };
+  time(name("rope"), Limit::kMemory, [&](size_t i) {
+    return Rope{.x = heads(x[i % n], shape.heads), .positions = positions, .frequencies = frequencies};
+  });
   const Tensor table = random(arena, DType::kBF16, {shape.vocab, shape.width});
-  time(name("embed"), Limit::kMemory, [&](size_t i) { return Embed{.ids = ids, .table = table, .y = y[i % n]}; });
-  time(name("embed backward"), Limit::kMemory, [&](size_t i) { return EmbedBackward{.ids = ids, .dy = y[i % n], .dtable = table}; });
+  time(name("embed"), Limit::kMemory,
+       [&](size_t i) { return Embed{.ids = ids, .table = table, .y = y[i % n]}; });
+  time(name("embed backward"), Limit::kMemory,
+       [&](size_t i) { return EmbedBackward{.ids = ids, .dy = y[i % n], .dtable = table}; });
   const auto k = several(arena, dtype, {tokens, shape.kv_heads, shape.head_dim}, row_bytes);
   const Tensor keys = random(arena, DType::kBF16, {(tokens + 63) / 64, shape.kv_heads, 64, shape.head_dim});
   const Tensor values = random(arena, DType::kBF16, keys.shape);
   time(name("cache write"), Limit::kMemory, [&](size_t i) {
-    return CacheWrite{.k = k[i % k.size()], .v = k[(i + 1) % k.size()], .slots = positions, .keys = keys, .values = values};
+    return CacheWrite{
+        .k = k[i % k.size()], .v = k[(i + 1) % k.size()], .slots = positions, .keys = keys, .values = values};
   });
 
   Arena wide("feed-forward", device_);
   const Shape gates = {tokens, shape.feed_forward};
   const double gate_bytes = 3 * size * static_cast<double>(gates.elements());
-  const auto gate = several(wide, dtype, gates, gate_bytes), up = several(wide, dtype, gates, gate_bytes), out = several(wide, dtype, gates, gate_bytes);
+  const auto gate = several(wide, dtype, gates, gate_bytes), up = several(wide, dtype, gates, gate_bytes),
+             out = several(wide, dtype, gates, gate_bytes);
   const size_t m = gate.size();
-  time(name("swiglu"), Limit::kMemory, [&](size_t i) { return SwiGlu{.gate = gate[i % m], .up = up[i % m], .y = out[i % m]}; });
+  time(name("swiglu"), Limit::kMemory,
+       [&](size_t i) { return SwiGlu{.gate = gate[i % m], .up = up[i % m], .y = out[i % m]}; });
   time(name("swiglu backward"), Limit::kMemory, [&](size_t i) {
-    return SwiGluBackward{.gate = gate[i % m], .up = up[i % m], .dy = out[i % m], .dgate = gate[i % m], .dup = up[i % m]};
+    return SwiGluBackward{
+        .gate = gate[i % m], .up = up[i % m], .dy = out[i % m], .dgate = gate[i % m], .dup = up[i % m]};
   });
 }
 
@@ -200,20 +249,30 @@ void GpuOpsBench::products(const LayerShape& shape, int64_t tokens) {
     int64_t outputs, inputs;
   };
   for (const Product& p : {Product{"q, o", query_width, shape.width}, Product{"k, v", key_width, shape.width},
-                           Product{"gate, up", shape.feed_forward, shape.width}, Product{"down", shape.width, shape.feed_forward}}) {
-    const auto name = [&](const char* op) { return fmt::format("{} T={} {} {}", shape.name, tokens, op, p.name); };
-    if (!is_wanted(name("linear")) && !is_wanted(name("linear dx")) && !is_wanted(name("linear dw"))) continue;
+                           Product{"gate, up", shape.feed_forward, shape.width},
+                           Product{"down", shape.width, shape.feed_forward}}) {
+    const auto name = [&](const char* op) {
+      return fmt::format("{} T={} {} {}", shape.name, tokens, op, p.name);
+    };
+    if (!is_wanted(name("linear")) && !is_wanted(name("linear dx")) && !is_wanted(name("linear dw")))
+      continue;
     Arena arena("product", device_);
     const Tensor x = random(arena, dtype, {tokens, p.inputs}), y = random(arena, dtype, {tokens, p.outputs});
-    const auto w = several(arena, DType::kBF16, {p.outputs, p.inputs}, 2.0 * static_cast<double>(p.outputs * p.inputs));
+    const auto w =
+        several(arena, DType::kBF16, {p.outputs, p.inputs}, 2.0 * static_cast<double>(p.outputs * p.inputs));
     const size_t n = w.size();
     const Limit limit = tokens < 256 ? Limit::kMemory : Limit::kArithmetic;
-    time(name("linear"), limit, [&](size_t i) { return Linear{.x = x, .w = {.values = w[i % n]}, .y = y, .residual = {}}; });
+    time(name("linear"), limit,
+         [&](size_t i) { return Linear{.x = x, .w = {.values = w[i % n]}, .y = y, .residual = {}}; });
     if (tokens < 256) continue;
-    time(name("linear dx"), limit, [&](size_t i) { return LinearInputGradient{.dy = y, .w = {.values = w[i % n]}, .dx = x, .residual = {}}; });
-    time(name("linear dw"), limit, [&](size_t i) { return LinearWeightGradient{.dy = y, .x = x, .dw = w[i % n], .operands = dtype}; });
+    time(name("linear dx"), limit, [&](size_t i) {
+      return LinearInputGradient{.dy = y, .w = {.values = w[i % n]}, .dx = x, .residual = {}};
+    });
+    time(name("linear dw"), limit,
+         [&](size_t i) { return LinearWeightGradient{.dy = y, .x = x, .dw = w[i % n], .operands = dtype}; });
     const Tensor sums = random(arena, DType::kF32, {p.outputs, p.inputs});
-    time(name("linear dw f32"), limit, [&](size_t) { return LinearWeightGradient{.dy = y, .x = x, .dw = sums, .operands = dtype}; });
+    time(name("linear dw f32"), limit,
+         [&](size_t) { return LinearWeightGradient{.dy = y, .x = x, .dw = sums, .operands = dtype}; });
   }
 }
 
@@ -221,38 +280,59 @@ void GpuOpsBench::head(const LayerShape& shape, int64_t tokens) {
   const auto name = [&](const char* op) { return fmt::format("{} T={} {}", shape.name, tokens, op); };
   Arena arena("head", device_);
   const DType dtype = device_.activation_dtype();
-  const Tensor hidden = random(arena, dtype, {tokens, shape.width}), dhidden = random(arena, dtype, hidden.shape);
-  const Tensor w = random(arena, DType::kBF16, {shape.vocab, shape.width}), dhead = random(arena, DType::kBF16, w.shape);
+  const Tensor hidden = random(arena, dtype, {tokens, shape.width}),
+               dhidden = random(arena, dtype, hidden.shape);
+  const Tensor w = random(arena, DType::kBF16, {shape.vocab, shape.width}),
+               dhead = random(arena, DType::kBF16, w.shape);
   std::vector<int32_t> words(static_cast<size_t>(tokens));
   std::vector<double> ones(words.size(), 1e-3);
   for (size_t t = 0; t < words.size(); ++t) words[t] = static_cast<int32_t>(t * 7919 % 128256);
-  const Tensor targets = integers(arena, words), coefficients = arena.tensor(DType::kF64, {tokens}), logp = arena.tensor(DType::kF64, {tokens});
-  device_.copy({.data = reinterpret_cast<std::byte*>(ones.data()), .dtype = DType::kF64, .shape = coefficients.shape}, coefficients);
-  time(name("target log-probs"), Limit::kArithmetic,
-       [&](size_t) { return TargetLogProbs{.hidden = hidden, .head = {.values = w}, .targets = targets, .logp = logp}; });
+  const Tensor targets = integers(arena, words), coefficients = arena.tensor(DType::kF64, {tokens}),
+               logp = arena.tensor(DType::kF64, {tokens});
+  device_.copy(
+      {.data = reinterpret_cast<std::byte*>(ones.data()), .dtype = DType::kF64, .shape = coefficients.shape},
+      coefficients);
+  time(name("target log-probs"), Limit::kArithmetic, [&](size_t) {
+    return TargetLogProbs{.hidden = hidden, .head = {.values = w}, .targets = targets, .logp = logp};
+  });
   time(name("cross-entropy backward"), Limit::kArithmetic, [&](size_t) {
-    return CrossEntropyBackward{.hidden = hidden, .head = {.values = w}, .targets = targets, .coefficients = coefficients, .dhidden = dhidden,
-                                .dhead = dhead, .logp = logp};
+    return CrossEntropyBackward{.hidden = hidden,
+                                .head = {.values = w},
+                                .targets = targets,
+                                .coefficients = coefficients,
+                                .dhidden = dhidden,
+                                .dhead = dhead,
+                                .logp = logp};
   });
   const Tensor logits = random(arena, DType::kF32, {std::min<int64_t>(tokens, 512), shape.vocab});
-  time(name("log_probs (512 rows at most)"), Limit::kMemory,
-       [&](size_t) { return LogProbs{.logits = logits, .targets = targets.rows(0, logits.dim(0)), .logp = logp.rows(0, logits.dim(0))}; });
+  time(name("log_probs (512 rows at most)"), Limit::kMemory, [&](size_t) {
+    return LogProbs{
+        .logits = logits, .targets = targets.rows(0, logits.dim(0)), .logp = logp.rows(0, logits.dim(0))};
+  });
 }
 
 void GpuOpsBench::optimizer() {
   constexpr int64_t kCount = int64_t{14336} * 4096;
   Arena arena("optimizer", device_);
-  const Tensor f32[] = {random(arena, DType::kF32, {kCount}), random(arena, DType::kF32, {kCount}), random(arena, DType::kF32, {kCount}),
-                        random(arena, DType::kF32, {kCount})};
-  const Tensor bf16[] = {random(arena, DType::kBF16, {kCount}), random(arena, DType::kBF16, {kCount}), random(arena, DType::kBF16, {kCount}),
-                         random(arena, DType::kBF16, {kCount})};
+  const Tensor f32[] = {random(arena, DType::kF32, {kCount}), random(arena, DType::kF32, {kCount}),
+                        random(arena, DType::kF32, {kCount}), random(arena, DType::kF32, {kCount})};
+  const Tensor bf16[] = {random(arena, DType::kBF16, {kCount}), random(arena, DType::kBF16, {kCount}),
+                         random(arena, DType::kBF16, {kCount}), random(arena, DType::kBF16, {kCount})};
   const Tensor sum = arena.tensor(DType::kF64, {1});
   device_.zero(f32[3]), device_.zero(bf16[3]);  // Second moments are not negative.
-  const auto adamw = [&](const Tensor& w, const Tensor& g, const Tensor& m, const Tensor& v, const Tensor& rounded) {
-    return AdamW{.weights = w, .gradient = g, .first = m, .second = v, .rounded = rounded, .learning_rate = 1e-5, .weight_decay = 0.1};
+  const auto adamw = [&](const Tensor& w, const Tensor& g, const Tensor& m, const Tensor& v,
+                         const Tensor& rounded) {
+    return AdamW{.weights = w,
+                 .gradient = g,
+                 .first = m,
+                 .second = v,
+                 .rounded = rounded,
+                 .learning_rate = 1e-5,
+                 .weight_decay = 0.1};
   };
   time("adamw f32", Limit::kMemory, [&](size_t) { return adamw(f32[0], f32[1], f32[2], f32[3], bf16[0]); });
-  time("adamw f32, moments bf16", Limit::kMemory, [&](size_t) { return adamw(f32[0], f32[1], bf16[2], bf16[3], bf16[0]); });
+  time("adamw f32, moments bf16", Limit::kMemory,
+       [&](size_t) { return adamw(f32[0], f32[1], bf16[2], bf16[3], bf16[0]); });
   time("adamw bf16", Limit::kMemory, [&](size_t) { return adamw(bf16[0], bf16[1], bf16[2], bf16[3], {}); });
   time("squared norm f32", Limit::kMemory, [&](size_t) { return SquaredNorm{.x = f32[1], .sum = sum}; });
   time("squared norm bf16", Limit::kMemory, [&](size_t) { return SquaredNorm{.x = bf16[1], .sum = sum}; });

@@ -24,10 +24,11 @@ std::string Trace::timeline() const {
     const Event& e = events_[i];
     // Times in microseconds.
     fmt::format_to(std::back_inserter(json),
-                   "{}\n{{\"name\":\"{}\",\"ph\":\"X\",\"pid\":0,\"tid\":0,\"ts\":{:.3f},\"dur\":{:.3f},\"args\":{{\"gflop\":{:.6g},\"megabytes\":{:.6g},"
+                   "{}\n{{\"name\":\"{}\",\"ph\":\"X\",\"pid\":0,\"tid\":0,\"ts\":{:.3f},\"dur\":{:.3f},"
+                   "\"args\":{{\"gflop\":{:.6g},\"megabytes\":{:.6g},"
                    "\"gflop_per_second\":{:.6g},\"gb_per_second\":{:.6g}}}}}",
-                   i == 0 ? "" : ",", e.op, e.start * 1e6, e.seconds * 1e6, e.flops / 1e9, e.bytes / 1e6, e.flops / e.seconds / 1e9,
-                   e.bytes / e.seconds / 1e9);
+                   i == 0 ? "" : ",", e.op, e.start * 1e6, e.seconds * 1e6, e.flops / 1e9, e.bytes / 1e6,
+                   e.flops / e.seconds / 1e9, e.bytes / e.seconds / 1e9);
   }
   return json + "\n]}\n";
 }
@@ -46,7 +47,8 @@ void OpTimer::stop(std::string_view op, double flops, double bytes) {
   double seconds = watch_ ? watch_->stop() : 0;
   device_.synchronize();
   if (!watch_) seconds = device_.trace->now() - start_;
-  device_.trace->add({.op = op, .start = start_, .seconds = std::max(seconds, kClockTick), .flops = flops, .bytes = bytes});
+  device_.trace->add(
+      {.op = op, .start = start_, .seconds = std::max(seconds, kClockTick), .flops = flops, .bytes = bytes});
 }
 
 }  // namespace poro

@@ -1,5 +1,6 @@
-// What ran, when, and how long it took: the door adds an event for every operation when a device has a trace. Each operation then
-// runs alone, between two looks at the clock: the times are its own, but the gaps between are wider than without a trace.
+// What ran, when, and how long it took: the door adds an event for every operation when a device has a trace.
+// Each operation then runs alone, between two looks at the clock: the times are its own, but the gaps between
+// are wider than without a trace.
 #pragma once
 
 #include <chrono>
@@ -21,7 +22,7 @@ class Stopwatch;
 class Trace {
  public:
   struct Event {
-    std::string_view op;  // A literal.
+    std::string_view op;    // A literal.
     double start, seconds;  // Since the trace was made; of the operation.
     double flops, bytes;
   };
@@ -30,7 +31,9 @@ class Trace {
     double flops = 0, bytes = 0, seconds = 0;
   };
 
-  double now() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+  double now() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
   void add(const Event& event);
   const std::map<std::string, Total>& totals() const { return totals_; }
   // The events as JSON that chrome://tracing and Perfetto open.

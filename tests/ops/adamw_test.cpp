@@ -90,15 +90,17 @@ TEST(AdamW, OnTheCpuIsTheReference) {
 
 TEST(StochasticRounding, IsRightOnAverageAndKeepsWhatIsExact) {
   const float low = 1.0f, high = 1.0f + 0x1p-7f, value = low + 0.3f * (high - low);
-  double sum = 0;
   constexpr int kDraws = 20000;
-  for (int i = 0; i < kDraws; ++i) {
-    const float rounded = static_cast<float>(round_by_chance(value, rounding_words(1, i, 1)[0]));
-    ASSERT_TRUE(rounded == low || rounded == high);
-    sum += static_cast<double>(rounded);
+  for (const size_t word : {0, 1, 2}) {
+    double sum = 0;
+    for (int i = 0; i < kDraws; ++i) {
+      const float rounded = static_cast<float>(round_by_chance(value, rounding_words(1, i, 1)[word]));
+      ASSERT_TRUE(rounded == low || rounded == high);
+      sum += static_cast<double>(rounded);
+    }
+    // Four standard deviations of the mean.
+    EXPECT_NEAR(sum / kDraws, static_cast<double>(value), 4 * 0x1p-7 * 0.46 / std::sqrt(kDraws));
   }
-  // Four standard deviations of the mean.
-  EXPECT_NEAR(sum / kDraws, static_cast<double>(value), 4 * 0x1p-7 * 0.46 / std::sqrt(kDraws));
   for (const float exact : {0.0f, -2.5f, 0x1p100f, std::numeric_limits<float>::infinity()})
     EXPECT_EQ(static_cast<float>(round_by_chance(exact, 0xffffffffu)), exact);
 }

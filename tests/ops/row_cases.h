@@ -22,7 +22,8 @@ constexpr NormBackwardCase kNormBackwardCases[] = {{1, 1}, {3, 64}, {130, 37}, {
 struct RopeCase {
   int64_t tokens, heads, head_dim;
 };
-constexpr RopeCase kRopeCases[] = {{1, 32, 128}, {1, 1, 2}, {17, 4, 64}, {5, 3, 96}, {2, 8, 256}, {33, 2, 20}};
+constexpr RopeCase kRopeCases[] = {{1, 32, 128}, {1, 1, 2},   {17, 4, 64},
+                                   {5, 3, 96},   {2, 8, 256}, {33, 2, 20}};
 
 struct GateCase {
   int64_t tokens, width;
@@ -46,6 +47,7 @@ struct HeadCase {
   int64_t tokens, width, vocab;
   DType weights;
 };
-constexpr HeadCase kHeadCases[] = {{1, 16, 7, DType::kF32}, {70, 64, 512, DType::kF32}, {40, 33, 1000, DType::kBF16}};
+constexpr HeadCase kHeadCases[] = {
+    {1, 16, 7, DType::kF32}, {70, 64, 512, DType::kF32}, {40, 33, 1000, DType::kBF16}};
 
 }  // namespace poro

@@ -5,6 +5,8 @@ namespace poro::gpu {
 Stopwatch::Stopwatch(Cuda& cuda) : cuda_(&cuda) {}
 Stopwatch::~Stopwatch() = default;
 void Stopwatch::start() {}
-double Stopwatch::stop() { return 0; }
+double Stopwatch::stop() {
+  return 0;
+}
 
 }  // namespace poro::gpu

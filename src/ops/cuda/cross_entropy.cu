@@ -1,8 +1,7 @@
-// The head and the loss, a chunk of rows at a time: the chunk's logits in f32, and in their place their own gradient, in the type of
-// the activations. Rows that do not count cost their part of the products, and nothing else: how many they are is not known here
-// without waiting for the GPU.
+// The head and the loss, a chunk of rows at a time: the chunk's logits in f32, and in their place their own
+// gradient, in the type of the activations. Rows that do not count cost their part of the products, and
+// nothing else: how many they are is not known here without waiting for the GPU.
 #include "ops/cross_entropy.h"
-
 #include "ops/cuda/matmul.h"
 #include "ops/cuda/softmax.cuh"
 
@@ -30,7 +29,8 @@ struct Targets {
 };
 
 template <class P, int N>
-__global__ void __launch_bounds__(kThreads) target_log_probs_kernel(const float* logits, Targets targets, P* logp, double* lse) {
+__global__ void __launch_bounds__(kThreads)
+    target_log_probs_kernel(const float* logits, Targets targets, P* logp, double* lse) {
   const int64_t t = blockIdx.x;
   if (targets.ids[t] < 0) {
     if (threadIdx.x == 0) {
@@ -50,7 +50,8 @@ __global__ void __launch_bounds__(kThreads) target_log_probs_kernel(const float*
 // Turns each row of logits into coefficient (softmax - onehot), in X from the row's beginning on.
 template <class X, class P, int N>
 __global__ void __launch_bounds__(kThreads)
-    cross_entropy_kernel(float* logits, Targets targets, const double* coefficients, P* logp, const double* lse) {
+    cross_entropy_kernel(float* logits, Targets targets, const double* coefficients, P* logp,
+                         const double* lse) {
   const int64_t t = blockIdx.x, vocab = targets.vocab, target = targets.ids[t] - targets.first_id;
   float* row = logits + t * vocab;
   X* to = reinterpret_cast<X*>(row);
@@ -58,7 +59,8 @@ __global__ void __launch_bounds__(kThreads)
   const bool counts = coefficient != 0;
   double denominator = 0;
   if (counts) denominator = lse != nullptr ? lse[t] : row_denominator<N>(row, vocab).log();
-  if (logp != nullptr && threadIdx.x == 0) logp[t] = static_cast<P>(counts ? targets.logit(row, t) - denominator : 0.0);
+  if (logp != nullptr && threadIdx.x == 0)
+    logp[t] = static_cast<P>(counts ? targets.logit(row, t) - denominator : 0.0);
   __syncthreads();  // The target's logit has been read.
   const float shift = static_cast<float>(denominator), scale = static_cast<float>(coefficient);
   // A tile of columns is read by all threads before one writes to where it, or the next one, lies.
@@ -68,7 +70,8 @@ __global__ void __launch_bounds__(kThreads)
     if (counts && left > 0) {
       x = left >= N ? load<N>(row + at) : load_some<N>(row + at, left);
 #pragma unroll
-      for (int i = 0; i < N; ++i) x.v[i] = scale * (__expf(x.v[i] - shift) - (at + i == target ? 1.0f : 0.0f));
+      for (int i = 0; i < N; ++i)
+        x.v[i] = scale * (__expf(x.v[i] - shift) - (at + i == target ? 1.0f : 0.0f));
     }
     __syncthreads();
     if (left >= N)
@@ -79,7 +82,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 // The logits of `count` rows from `first` on.
-void make_logits(Cuda& cuda, const Tensor& hidden, const void* head, int64_t first, int64_t count, int64_t vocab, float* logits) {
+void make_logits(Cuda& cuda, const Tensor& hidden, const void* head, int64_t first, int64_t count,
+                 int64_t vocab, float* logits) {
   const Tensor rows = hidden.rows(first, count);
   matmul(cuda, {.rows = count,
                 .columns = vocab,
@@ -93,11 +97,13 @@ void make_logits(Cuda& cuda, const Tensor& hidden, const void* head, int64_t fir
 
 // Scratch memory: the head in the activations' type, if it is not, then the logits of a chunk.
 struct HeadScratch {
-  HeadScratch(Cuda& cuda, const Tensor& hidden, const Matrix& head) : rows(chunk_rows(head.outputs(), hidden.dim(0))) {
+  HeadScratch(Cuda& cuda, const Tensor& hidden, const Matrix& head)
+      : rows(chunk_rows(head.outputs(), hidden.dim(0))) {
     CHECK(!head.is_quantised(), "quantised weights have no training pass");
     CHECK(hidden.place == Place::kGpu, "{} is not on the GPU", hidden.str());
     const size_t head_bytes = values_scratch(head.values, hidden.dtype);
-    std::byte* scratch = cuda.scratch(head_bytes + static_cast<size_t>(rows * head.outputs()) * sizeof(float));
+    std::byte* scratch =
+        cuda.scratch(head_bytes + static_cast<size_t>(rows * head.outputs()) * sizeof(float));
     values = values_as(cuda, head.values, hidden.dtype, scratch);
     logits = reinterpret_cast<float*>(scratch + head_bytes);
   }
@@ -128,7 +134,8 @@ void run(Cuda& cuda, const TargetLogProbs& op) {
   for (int64_t first = 0; first < tokens; first += scratch.rows) {
     const int64_t count = std::min(scratch.rows, tokens - first);
     make_logits(cuda, op.hidden, scratch.values, first, count, vocab, scratch.logits);
-    const Targets targets{.ids = gpu_data<int32_t>(op.targets) + first, .first_id = op.first_id, .vocab = vocab};
+    const Targets targets{
+        .ids = gpu_data<int32_t>(op.targets) + first, .first_id = op.first_id, .vocab = vocab};
     with_type<DType::kF32, DType::kF64>(op.logp.dtype, [&]<class P>() {
       with_pack(vocab, [&]<int N>() {
         target_log_probs_kernel<P, N><<<static_cast<unsigned>(count), kThreads, 0, cuda.state().stream>>>(
@@ -145,16 +152,19 @@ void run(Cuda& cuda, const CrossEntropyBackward& op) {
   CHECK(op.dhidden.dtype == op.hidden.dtype, "hidden {}, dhidden {}", op.hidden.str(), op.dhidden.str());
   const HeadScratch scratch(cuda, op.hidden, op.head);
   const DType dtype = op.hidden.dtype;
-  const int64_t stride = vocab * dtype_bits(DType::kF32) / dtype_bits(dtype);  // Of the gradients, where the logits were.
+  const int64_t stride =
+      vocab * dtype_bits(DType::kF32) / dtype_bits(dtype);  // Of the gradients, where the logits were.
   for (int64_t first = 0; first < tokens; first += scratch.rows) {
     const int64_t count = std::min(scratch.rows, tokens - first);
     make_logits(cuda, op.hidden, scratch.values, first, count, vocab, scratch.logits);
-    const Targets targets{.ids = gpu_data<int32_t>(op.targets) + first, .first_id = op.first_id, .vocab = vocab};
+    const Targets targets{
+        .ids = gpu_data<int32_t>(op.targets) + first, .first_id = op.first_id, .vocab = vocab};
     with_type<DType::kBF16, DType::kF32>(dtype, [&]<class X>() {
       with_type<DType::kF32, DType::kF64>(op.logp ? op.logp.dtype : DType::kF32, [&]<class P>() {
         with_pack(vocab, [&]<int N>() {
           cross_entropy_kernel<X, P, N><<<static_cast<unsigned>(count), kThreads, 0, cuda.state().stream>>>(
-              scratch.logits, targets, gpu_data<double>(op.coefficients) + first, rows_of<P>(op.logp, first), rows_of<double>(op.lse, first));
+              scratch.logits, targets, gpu_data<double>(op.coefficients) + first, rows_of<P>(op.logp, first),
+              rows_of<double>(op.lse, first));
         });
       });
     });

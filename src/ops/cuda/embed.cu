@@ -1,7 +1,7 @@
-// A copy of one row per id; and its gradient, where the first token of an id adds the rows of all of them, in the order of tokens.
-#include "ops/embed.h"
-
+// A copy of one row per id; and its gradient, where the first token of an id adds the rows of all of them, in
+// the order of tokens.
 #include "ops/cuda/vector.cuh"
+#include "ops/embed.h"
 
 namespace poro {
 namespace {
@@ -10,7 +10,8 @@ constexpr int kThreads = 128;
 constexpr int kNever = 0x7f7f7f7f;  // What memset can write: after every token.
 
 template <class W, class Y, int N>
-__global__ void embed_kernel(const int32_t* ids, const W* table, Y* y, int64_t vocab, int width, int64_t first_id) {
+__global__ void embed_kernel(const int32_t* ids, const W* table, Y* y, int64_t vocab, int width,
+                             int64_t first_id) {
   const int64_t row = ids[blockIdx.x] - first_id, to = static_cast<int64_t>(blockIdx.x) * width;
   const bool is_here = row >= 0 && row < vocab;
   for (int at = (static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x)) * N; at < width;
@@ -19,7 +20,8 @@ __global__ void embed_kernel(const int32_t* ids, const W* table, Y* y, int64_t v
 }
 
 // counts[row]: how many tokens have it; firsts[row]: the first of them.
-__global__ void count_ids(const int32_t* ids, int tokens, int64_t vocab, int64_t first_id, int* counts, int* firsts) {
+__global__ void count_ids(const int32_t* ids, int tokens, int64_t vocab, int64_t first_id, int* counts,
+                          int* firsts) {
   const int t = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (t >= tokens) return;
   const int64_t row = ids[t] - first_id;
@@ -28,34 +30,73 @@ __global__ void count_ids(const int32_t* ids, int tokens, int64_t vocab, int64_t
   atomicMin(firsts + row, t);
 }
 
+constexpr int kIdsEach = 8;                   // Ids a thread looks at in one go.
+constexpr int kWindow = kThreads * kIdsEach;  // Ids a block looks at.
+constexpr int kRowsAhead = 16;                // Rows on their way from memory.
+
+// Fills `list` with the tokens of [begin, begin + kWindow) that have `id`, in order; returns how many.
+__device__ int find_tokens(const int32_t* ids, int begin, int tokens, int id, int* list, int* warp_counts) {
+  const int mine = begin + static_cast<int>(threadIdx.x) * kIdsEach;
+  unsigned found = 0;
+#pragma unroll
+  for (int i = 0; i < kIdsEach; ++i)
+    if (mine + i < tokens && ids[mine + i] == id) found |= 1u << i;
+  // Where this thread's begin: after those of the lanes and warps before.
+  const int lane = static_cast<int>(threadIdx.x) % kWarp, warp = static_cast<int>(threadIdx.x) / kWarp,
+            count = __popc(found);
+  int place = count;
+#pragma unroll
+  for (int distance = 1; distance < kWarp; distance *= 2) {
+    const int before = __shfl_up_sync(~0u, place, distance);
+    if (lane >= distance) place += before;
+  }
+  if (lane == kWarp - 1) warp_counts[warp] = place;
+  place -= count;
+  __syncthreads();
+  int total = 0;
+  for (int w = 0; w < kThreads / kWarp; ++w) {
+    if (w < warp) place += warp_counts[w];
+    total += warp_counts[w];
+  }
+  for (; found != 0; found &= found - 1) list[place++] = mine + __ffs(static_cast<int>(found)) - 1;
+  __syncthreads();
+  return total;
+}
+
 // A block for a token and kThreads * N columns.
 template <class Y, class W, int N>
-__global__ void __launch_bounds__(kThreads) embed_backward_kernel(const int32_t* ids, const Y* dy, W* dtable, int tokens, int64_t vocab, int width,
-                                                                  int64_t first_id, const int* counts, const int* firsts) {
-  __shared__ unsigned matches[kThreads / kWarp];
+__global__ void __launch_bounds__(kThreads)
+    embed_backward_kernel(const int32_t* ids, const Y* dy, W* dtable, int tokens, int64_t vocab, int width,
+                          int64_t first_id, const int* counts, const int* firsts) {
+  __shared__ int list[kWindow], warp_counts[kThreads / kWarp];
   const int first = static_cast<int>(blockIdx.x), id = ids[first];
   const int64_t row = id - first_id;
   if (row < 0 || row >= vocab || firsts[row] != first) return;
   const int at = (static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x)) * N;
   const bool is_mine = at < width;
   Floats<N> sum{};
-  const auto add = [&](int t) {
-    if (!is_mine) return;
-    const Floats<N> more = load<N>(dy + static_cast<int64_t>(t) * width + at);
+  const auto add = [&](const Pack<Y, N>& pack) {
+    const Floats<N> more = to_floats(pack);
 #pragma unroll
     for (int i = 0; i < N; ++i) sum.v[i] += more.v[i];
   };
-  if (is_mine) sum = load<N>(dtable + row * width + at);
-  add(first);
+  if (is_mine)
+    sum = load<N>(dtable + row * width + at),
+    add(load_pack<N>(dy + static_cast<int64_t>(first) * width + at));
   int left = counts[row] - 1;
-  for (int begin = first + 1; left > 0; begin += kThreads) {
-    const int t = begin + static_cast<int>(threadIdx.x);
-    const unsigned mine = __ballot_sync(~0u, t < tokens && ids[t] == id);
-    if (threadIdx.x % kWarp == 0) matches[threadIdx.x / kWarp] = mine;
-    __syncthreads();
-    for (int warp = 0; warp < kThreads / kWarp; ++warp)
-      for (unsigned bits = matches[warp]; bits != 0; bits &= bits - 1, --left) add(begin + warp * kWarp + __ffs(static_cast<int>(bits)) - 1);
-    __syncthreads();
+  for (int begin = first + 1; left > 0; begin += kWindow) {
+    const int found = find_tokens(ids, begin, tokens, id, list, warp_counts);
+    left -= found;
+    for (int i = 0; is_mine && i < found; i += kRowsAhead) {
+      Pack<Y, N> rows[kRowsAhead];
+#pragma unroll
+      for (int j = 0; j < kRowsAhead; ++j)
+        if (i + j < found) rows[j] = load_pack<N>(dy + static_cast<int64_t>(list[i + j]) * width + at);
+#pragma unroll
+      for (int j = 0; j < kRowsAhead; ++j)
+        if (i + j < found) add(rows[j]);
+    }
+    __syncthreads();  // The list has been read.
   }
   if (is_mine) store<N>(dtable + row * width + at, sum);
 }
@@ -69,8 +110,10 @@ void run(Cuda& cuda, const Embed& op) {
   with_type<DType::kBF16, DType::kF32, DType::kF16>(op.table.dtype, [&]<class W>() {
     with_type<DType::kBF16, DType::kF32>(op.y.dtype, [&]<class Y>() {
       const auto launch = [&]<int N>() {
-        embed_kernel<W, Y, N><<<dim3(tokens, blocks_of(width, kThreads * N)), kThreads, 0, cuda.state().stream>>>(
-            gpu_data<int32_t>(op.ids), gpu_data<W>(op.table), gpu_data<Y>(op.y), op.table.dim(0), width, op.first_id);
+        embed_kernel<W, Y, N>
+            <<<dim3(tokens, blocks_of(width, kThreads * N)), kThreads, 0, cuda.state().stream>>>(
+                gpu_data<int32_t>(op.ids), gpu_data<W>(op.table), gpu_data<Y>(op.y), op.table.dim(0), width,
+                op.first_id);
       };
       if (is_packed(width, 8, {op.table.data, op.y.data}))
         launch.template operator()<8>();
@@ -93,13 +136,15 @@ void run(Cuda& cuda, const EmbedBackward& op) {
   CUDA_CHECK(cudaMemsetAsync(counts, 0, bytes, stream));
   CUDA_CHECK(cudaMemsetAsync(firsts, kNever & 0xff, bytes, stream));
   const int32_t* ids = gpu_data<int32_t>(op.ids);
-  count_ids<<<blocks_of(tokens, 256), 256, 0, stream>>>(ids, static_cast<int>(tokens), vocab, op.first_id, counts, firsts);
+  count_ids<<<blocks_of(tokens, 256), 256, 0, stream>>>(ids, static_cast<int>(tokens), vocab, op.first_id,
+                                                        counts, firsts);
   CUDA_CHECK_LAUNCH();
   with_type<DType::kBF16, DType::kF32>(op.dy.dtype, [&]<class Y>() {
     with_type<DType::kF32, DType::kBF16>(op.dtable.dtype, [&]<class W>() {
       const auto launch = [&]<int N>() {
         embed_backward_kernel<Y, W, N><<<dim3(tokens, blocks_of(width, kThreads * N)), kThreads, 0, stream>>>(
-            ids, gpu_data<Y>(op.dy), gpu_data<W>(op.dtable), static_cast<int>(tokens), vocab, width, op.first_id, counts, firsts);
+            ids, gpu_data<Y>(op.dy), gpu_data<W>(op.dtable), static_cast<int>(tokens), vocab, width,
+            op.first_id, counts, firsts);
       };
       if (is_packed(width, 8, {op.dy.data, op.dtable.data}))
         launch.template operator()<8>();

@@ -1,7 +1,6 @@
 // One block for a row of logits.
-#include "ops/log_probs.h"
-
 #include "ops/cuda/softmax.cuh"
+#include "ops/log_probs.h"
 
 namespace poro {
 namespace {
@@ -12,7 +11,8 @@ __global__ void log_probs_kernel(const T* logits, const int32_t* targets, P* log
   const Denominator denominator = row_denominator<N>(row, vocab);
   if (threadIdx.x > 0) return;
   // The difference first: near a certain token the logarithm is small beside the logits.
-  const double above = static_cast<double>(to_float(row[targets[blockIdx.x]])) - static_cast<double>(denominator.highest);
+  const double above =
+      static_cast<double>(to_float(row[targets[blockIdx.x]])) - static_cast<double>(denominator.highest);
   logp[blockIdx.x] = static_cast<P>(above - log(static_cast<double>(denominator.sum)));
 }
 

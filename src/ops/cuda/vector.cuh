@@ -1,5 +1,5 @@
-// What the kernels share: several neighbouring elements as floats, moved 16 bytes at a time, and sums over a warp or a block in one
-// fixed order.
+// What the kernels share: several neighbouring elements as floats, moved 16 bytes at a time, and sums over a
+// warp or a block in one fixed order.
 #pragma once
 
 #include <cstdint>
@@ -16,22 +16,38 @@ struct Floats {
   float v[N];
 };
 
-__device__ __forceinline__ float to_float(float value) { return value; }
-__device__ __forceinline__ float to_float(__nv_bfloat16 value) { return __bfloat162float(value); }
-__device__ __forceinline__ float to_float(__half value) { return __half2float(value); }
+__device__ __forceinline__ float to_float(float value) {
+  return value;
+}
+__device__ __forceinline__ float to_float(__nv_bfloat16 value) {
+  return __bfloat162float(value);
+}
+__device__ __forceinline__ float to_float(__half value) {
+  return __half2float(value);
+}
 
 template <class T>
 __device__ __forceinline__ T from_float(float value);
 template <>
-__device__ __forceinline__ float from_float<float>(float value) { return value; }
+__device__ __forceinline__ float from_float<float>(float value) {
+  return value;
+}
 template <>
-__device__ __forceinline__ double from_float<double>(float value) { return static_cast<double>(value); }
+__device__ __forceinline__ double from_float<double>(float value) {
+  return static_cast<double>(value);
+}
 template <>
-__device__ __forceinline__ __nv_bfloat16 from_float<__nv_bfloat16>(float value) { return __float2bfloat16_rn(value); }
+__device__ __forceinline__ __nv_bfloat16 from_float<__nv_bfloat16>(float value) {
+  return __float2bfloat16_rn(value);
+}
 template <>
-__device__ __forceinline__ __half from_float<__half>(float value) { return __float2half_rn(value); }
+__device__ __forceinline__ __half from_float<__half>(float value) {
+  return __float2half_rn(value);
+}
 template <>
-__device__ __forceinline__ __nv_fp8_e4m3 from_float<__nv_fp8_e4m3>(float value) { return __nv_fp8_e4m3(value); }  // Saturates.
+__device__ __forceinline__ __nv_fp8_e4m3 from_float<__nv_fp8_e4m3>(float value) {
+  return __nv_fp8_e4m3(value);
+}  // Saturates.
 
 // As many bytes as N elements of T take, in the fewest accesses.
 template <class T, int N>
@@ -39,14 +55,23 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Pack {
   T v[N];
 };
 
-// `from` is a multiple of the pack's alignment.
-template <int N, class T>
-__device__ __forceinline__ Floats<N> load(const T* from) {
-  const Pack<T, N> pack = *reinterpret_cast<const Pack<T, N>*>(from);
+template <class T, int N>
+__device__ __forceinline__ Floats<N> to_floats(const Pack<T, N>& pack) {
   Floats<N> result;
 #pragma unroll
   for (int i = 0; i < N; ++i) result.v[i] = to_float(pack.v[i]);
   return result;
+}
+
+// Addresses are multiples of the pack's alignment.
+template <int N, class T>
+__device__ __forceinline__ Pack<T, N> load_pack(const T* from) {
+  return *reinterpret_cast<const Pack<T, N>*>(from);
+}
+
+template <int N, class T>
+__device__ __forceinline__ Floats<N> load(const T* from) {
+  return to_floats(load_pack<N>(from));
 }
 
 template <int N, class T>
@@ -82,7 +107,9 @@ inline bool is_packed(int64_t width, int elements, std::initializer_list<const v
 
 struct Add {
   template <class T>
-  __device__ T operator()(T a, T b) const { return a + b; }
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
 };
 
 struct Highest {
@@ -92,11 +119,13 @@ struct Highest {
 template <class T, class Join = Add>
 __device__ __forceinline__ T warp_reduce(T value, Join join = {}) {
 #pragma unroll
-  for (int distance = kWarp / 2; distance > 0; distance /= 2) value = join(value, __shfl_xor_sync(~0u, value, distance));
+  for (int distance = kWarp / 2; distance > 0; distance /= 2)
+    value = join(value, __shfl_xor_sync(~0u, value, distance));
   return value;
 }
 
-// The result on every thread of a block of whole warps; all of them must come here. `empty` joined with anything is that.
+// The result on every thread of a block of whole warps; all of them must come here. `empty` joined with
+// anything is that.
 template <class T, class Join = Add>
 __device__ __forceinline__ T block_reduce(T value, Join join = {}, T empty = {}) {
   __shared__ T parts[kWarp];
@@ -108,7 +137,9 @@ __device__ __forceinline__ T block_reduce(T value, Join join = {}, T empty = {})
 }
 
 // Blocks of `each` that cover `count`.
-inline unsigned blocks_of(int64_t count, int64_t each) { return static_cast<unsigned>((count + each - 1) / each); }
+inline unsigned blocks_of(int64_t count, int64_t each) {
+  return static_cast<unsigned>((count + each - 1) / each);
+}
 
 // Threads in whole warps that cover `count`, `most` at most.
 inline unsigned threads_of(int64_t count, int64_t most) {
