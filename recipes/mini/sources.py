@@ -15,6 +15,7 @@ to 1) takes the beginning of every source, for a quick test. Needs zstd. Writes 
 
 import csv
 import io
+import itertools
 import json
 import pathlib
 import re
@@ -24,7 +25,7 @@ import sys
 CHARACTERS_PER_TEXT = 3000
 LONGEST_QUESTION, LONGEST_ANSWER = 700, 500
 LONGEST_PREFERENCE = 1200
-PAIRS_OF_STRINGS = 4000
+PAIRS_OF_STRINGS, LONGEST_HELP = 4000, 160
 
 
 class Sources:
@@ -117,7 +118,8 @@ def sentences_fi(sources):
 def translated_fi(sources):
     for row in sources.rows("text_fi/squad2_fi.jsonl.zst"):
         yield {"text": row["text"], "source": "squad"}
-    for row in sources.rows("text_fi/nq_fi.jsonl.zst"):
+    # Neighbours come from one page and say nearly the same: every third is enough.
+    for row in itertools.islice(sources.rows("text_fi/nq_fi.jsonl.zst"), 0, None, 3):
         yield {"text": row["text"].replace("``", '"').replace("''", '"'), "source": "nq"}
     for row in sources.rows("instruct/oasst1_train_en_fi.jsonl.zst"):
         yield {"text": row["fi"], "source": "oasst"}
@@ -188,12 +190,13 @@ def translations(sources):
     ask = {"fi": ("Käännä suomeksi: {}", "Mitä tämä on suomeksi? {}", "Käännä englannista suomeksi: {}"),
            "en": ("Translate into English: {}", "What is this in English? {}", "Translate from Finnish into English: {}")}
     pairs = [(row["en"], row["fi"], "help") for row in sources.rows("parallel/libreoffice_help_en_fi.jsonl.zst")]
+    pairs = [pair for pair in pairs if max(map(len, pair[:2])) <= LONGEST_HELP][::3]
     strings = [(row["en"].replace("_", ""), row["fi"].replace("_", ""), "interface")
                for row in sources.rows("parallel/debian_ui_strings_en_fi.jsonl.zst")]
     strings = [pair for pair in strings if all(re.fullmatch(r"[\w ,'’.?!-]{4,60}", text) for text in pair[:2])]
     pairs += strings[::max(1, len(strings) // PAIRS_OF_STRINGS)]
     for i, (english, finnish, source) in enumerate(pairs):
-        if max(len(english), len(finnish)) > 200 or english == finnish:
+        if english == finnish:
             continue
         language = ("fi", "en")[i % 2]
         question, answer = (english, finnish) if language == "fi" else (finnish, english)

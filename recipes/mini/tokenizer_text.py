@@ -4,6 +4,7 @@ Usage: recipes/mini/tokenizer_text.py OUT, the folder that recipes/mini/make-dat
 
 import json
 import pathlib
+import subprocess
 import sys
 
 # Characters of each part: the tokenizer sees the two languages as often, native Finnish before translated.
@@ -14,7 +15,8 @@ PARTS = (("pretrain/native-fi", 16e6), ("pretrain/sentences-fi", 6e6), ("pretrai
 def main():
     out = pathlib.Path(sys.argv[1])
     for name, characters in PARTS:
-        rows = [json.loads(line) for line in (out / f"{name}.jsonl").open(encoding="utf-8")]
+        lines = subprocess.run(["zstd", "-dcq", out / f"{name}.jsonl.zst"], stdout=subprocess.PIPE, check=True).stdout
+        rows = [json.loads(line) for line in lines.decode("utf-8").split("\n") if line]
         texts = [row["text"] if "text" in row else "\n".join(message["content"] for message in row["messages"]) for row in rows]
         # Evenly from all over the part.
         share = min(1.0, characters / max(1, sum(map(len, texts))))

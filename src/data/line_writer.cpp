@@ -12,7 +12,7 @@ namespace poro {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{256} << 10;
-constexpr int kZstdLevel = 12;
+constexpr int kZstdLevel = 15;  // Written once, carried and read often
 
 }  // namespace
 
