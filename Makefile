@@ -1,7 +1,7 @@
 # The front door. Every target installs what it needs (tools/packages), configures build/<preset> once and builds what changed.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # Ninja and ctest use all cores themselves; two of them in one folder would collide under make -j.
-.PHONY: help chat build test debug tsan fuzz bench format lint clean
+.PHONY: help chat mini build test debug tsan fuzz bench format lint clean
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
@@ -9,7 +9,8 @@ FUZZ_SECONDS ?= 600
 sources = git ls-files 'src/*.cpp' 'src/*.h' 'src/*.cu' 'src/*.cuh' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'bench/*.h' 'fuzz/*.cpp' 'fuzz/*.h'
 
 help:
-	@echo 'make chat MODEL=M   talk with a model: a folder, or a hub name (DEVICE=, DTYPE=, THREADS= as in poro chat --help)'
+	@echo 'make chat           talk with the model that ships, or MODEL=M: a folder, or a hub name (DEVICE=, DTYPE=, THREADS= as in poro chat --help)'
+	@echo 'make mini           make the model that ships, from its data on (DEVICE=, PORO_TEST_DATA=; docs/recipe.md)'
 	@echo 'make test           build and run every test'
 	@echo 'make build          build/release/poro, nothing else'
 	@echo 'make bench          measure this machine and poro on it (MODEL=, DTYPE=, THREADS=)'
@@ -29,6 +30,9 @@ options = $(if $(DEVICE),--device $(DEVICE)) $(if $(DTYPE),--dtype $(DTYPE)) $(i
 ifdef MODEL
 chat: build
 	@build/release/poro chat --model '$(MODEL)' $(options)
+else ifneq ($(wildcard models/poro-mini/config.json),)
+chat: build  # With the model that ships.
+	@build/release/poro chat $(options)
 else
 chat:
 	@echo 'Name a model: a folder in Hugging Face layout, or a hub name that is fetched once.'
@@ -41,6 +45,12 @@ chat:
 	@echo '  build/release/poro pull LumiOpen/Llama-Poro-2-8B-Instruct'
 	@echo '  make chat MODEL=LumiOpen/Llama-Poro-2-8B-Instruct DTYPE=int4'
 endif
+
+# Every stage, or those named: make mini STAGES='export card'.
+mini: build
+	@tools/install-eval-data
+	@cmake --build build/release -j $(JOBS) --target mini_quality kneser_ney
+	@DEVICE='$(DEVICE)' recipes/mini/run $(STAGES)
 
 test: build
 	@tools/install-packages build test

@@ -13,6 +13,7 @@
 #include "apps/line_editor.h"
 #include "apps/model_options.h"
 #include "apps/sampling_options.h"
+#include "apps/shipped_model.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "infer/generator.h"
@@ -22,7 +23,7 @@ namespace poro {
 namespace {
 
 constexpr const char* kNoModel =
-    "no model is named, and none ships with the program yet.\n"
+    "no model is named, and none ships with this program.\n"
     "  Poro 2, for Finnish and English, 8 billion parameters (16 GB to fetch; about 6 GB of memory with "
     "--dtype int4):\n"
     "    poro pull LumiOpen/Llama-Poro-2-8B-Instruct\n"
@@ -269,7 +270,7 @@ void Chat::stats(const std::string&) {
 }
 
 void run_chat(const ChatOptions& options) {
-  if (options.model.model.empty()) throw Error(kNoModel);
+  if (options.model.model.empty() && !shipped_model()) throw Error(kNoModel);
   if (options.max_new_tokens && *options.max_new_tokens < 1)
     fail("--max-new-tokens {} is under 1", *options.max_new_tokens);
   if (is_random_shape(options.model))
@@ -290,7 +291,8 @@ void add_chat(CLI::App& root) {
   CLI::App* command = root.add_subcommand("chat", "Talk with a model");
   auto options = std::make_shared<ChatOptions>();
   command->add_option("--model", options->model.model,
-                      "A model folder, or a hub name fetched with `poro pull`");
+                      "A model folder, or a hub name fetched with `poro pull`; default: the model that ships "
+                      "with the program");
   add_compute_options(*command, options->model);
   command->add_option("--system", options->system, "What the model is told before the conversation");
   command->add_option("--max-new-tokens", options->max_new_tokens,

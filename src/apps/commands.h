@@ -9,6 +9,8 @@ namespace poro {
 
 void add_bench(CLI::App& root);
 void add_card(CLI::App& root);
+void add_convert(CLI::App& root);
+void add_data(CLI::App& root);
 void add_chat(CLI::App& root);
 void add_generate(CLI::App& root);
 void add_inspect(CLI::App& root);

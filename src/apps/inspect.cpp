@@ -126,7 +126,7 @@ void print(const Json& report) {
 void add_inspect(CLI::App& root) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = root.add_subcommand("inspect", "What a model is, and the memory it needs");
-  command->add_option("--model", options->model, "A model folder, a hub name, or shape:NAME")->required();
+  command->add_option("--model", options->model, "A model folder, a hub name, or shape:NAME; default: the model that ships");
   command->add_flag("--json", options->is_json, "One JSON object on standard output");
   command->footer("Example: poro inspect --model shape:poro2-8b");
   command->callback([options] {

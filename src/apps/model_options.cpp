@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "apps/hub_cache.h"
+#include "apps/shipped_model.h"
 #include "base/comm.h"
 #include "base/cuda_devices.h"
 #include "base/error.h"
@@ -83,11 +84,18 @@ bool has_chat_template(const std::filesystem::path& folder) {
 }
 
 void add_model_option(CLI::App& command, ModelOptions& options) {
-  command.add_option("--model", options.model, "A model folder, or a hub name fetched with `poro pull`")
-      ->required();
+  command.add_option("--model", options.model,
+                     "A model folder, or a hub name fetched with `poro pull`; default: the model that ships "
+                     "with the program");
 }
 
 std::filesystem::path model_folder(const std::string& model) {
+  if (model.empty()) {
+    if (const auto shipped = shipped_model()) return *shipped;
+    fail(
+        "no model is named, and none ships with this program; give --model with a folder, or a hub name "
+        "fetched with `poro pull`");
+  }
   if (std::filesystem::is_directory(model)) return model;
   const HubCache cache(hub_cache_folder(), RepositoryKind::kModel, model);
   if (const std::filesystem::path snapshot = cache.find_snapshot("main"); !snapshot.empty()) return snapshot;
@@ -170,7 +178,8 @@ std::optional<int64_t> plan_context(Device& device, const ModelOptions& options,
 
 OpenModel open_model(const ModelOptions& options) {
   const std::optional<DType> dtype = weight_dtype(options);
-  OpenModel model{.name = options.model, .device = open_device(options, activations_of(options, dtype))};
+  OpenModel model{.name = options.model.empty() ? "poro-mini" : options.model,
+                  .device = open_device(options, activations_of(options, dtype))};
   if (dtype == DType::kF8 && !model.device->is_cuda()) fail("--dtype fp8 is for GPUs; use --dtype int8 on a processor");
   const std::optional<int64_t> planned = plan_context(*model.device, options, dtype);
   const std::filesystem::path cache_folder = weight_cache_folder(options);
@@ -189,7 +198,7 @@ OpenModel open_model(const ModelOptions& options) {
   const int64_t limit = model.llama->config().max_positions;
   model.context = options.context.value_or(planned.value_or(limit));
   if (model.context < 1 || model.context > limit)
-    fail("--context {} is not from 1 to {}, the limit of {}", model.context, limit, options.model);
+    fail("--context {} is not from 1 to {}, the limit of {}", model.context, limit, model.name);
   model.stop_ids = find_stop_ids(model);
   return model;
 }

@@ -28,7 +28,7 @@ struct ModelOptions {
   std::optional<int64_t> context;  // The most positions of a sequence; none: the model's limit.
 };
 
-// Declares --model (required), and the folder behind it: a folder as it is, a hub name looked up in the local
+// Declares --model, and the folder behind it: none is the model that ships, a folder as it is, a hub name looked up in the local
 // hub cache (HF_HUB_CACHE, HF_HOME, or ~/.cache/huggingface/hub). Throws Error that says how to get the
 // model.
 void add_model_option(CLI::App& command, ModelOptions& options);

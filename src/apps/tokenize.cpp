@@ -29,10 +29,6 @@ struct TokenizeOptions {
 };
 
 Tokenizer load_tokenizer(const std::string& model) {
-  if (model.empty())
-    fail(
-        "no model is named; give --model with a folder, a tokenizer file, or a hub name fetched with `poro "
-        "pull`");
   return Tokenizer::load(std::filesystem::is_regular_file(model) ? std::filesystem::path(model)
                                                                  : model_folder(model));
 }
@@ -206,7 +202,6 @@ void add_tokenize(CLI::App& root) {
       root.add_subcommand("tokenize", "Text to token ids and back; a new tokenizer from text");
   auto options = std::make_shared<TokenizeOptions>();
   add_model_option(*command, options->model);
-  command->get_option("--model")->required(false);
   command->add_flag("--jsonl", options->is_jsonl, "Lines {\"text\": ...} in, lines {\"ids\": [...]} out");
   command->add_flag("--bos", options->adds_bos, "Begin with the begin-of-text token");
   command->add_flag("--plain", options->is_plain, "Special tokens in the text are ordinary text");

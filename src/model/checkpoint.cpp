@@ -164,8 +164,12 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
   for (const WeightSpec& weight : weight_table(checkpoint.config_))
     expected.emplace(weight.name, weight.shape);
   for (const auto& file : checkpoint.files_)
+    for (const auto& [name, shape] : expected)
+      if (const auto weight = find_compressed(*file, name, shape)) checkpoint.add_compressed(name, *weight);
+  for (const auto& file : checkpoint.files_)
     for (const auto& [name, entry] : file->entries()) {
       const auto spec = expected.find(name);
+      if (checkpoint.compressed_.contains(name) || is_compressed_part(name)) continue;
       if (spec == expected.end()) {
         if (is_ignored(name, checkpoint.config_)) continue;
         fail("{}: the tensor \"{}\" is not one of a Llama model with this config.json", file->path().string(),
@@ -189,10 +193,27 @@ Checkpoint Checkpoint::open(const fs::path& folder) {
 const Tensor& Checkpoint::tensor(const std::string& name) const {
   const auto found = tensors_.find(name);
   CHECK(found != tensors_.end(), "{}", name);
-  return found->second;
+  const auto compressed = compressed_.find(name);
+  if (compressed == compressed_.end()) return found->second;
+  const auto [whole, is_new] = whole_.try_emplace(name);
+  if (is_new) {
+    whole->second.tensor = whole->second.memory.tensor(DType::kF32, compressed->second.shape);
+    ThreadPool pool;
+    decompress(pool, compressed->second, whole->second.tensor);
+  }
+  return whole->second.tensor;
+}
+
+void Checkpoint::add_compressed(const std::string& name, const CompressedWeight& weight) {
+  // The levels as they are stored; a view never writes.
+  tensors_[name] = {.data = const_cast<std::byte*>(weight.values.data()),
+                    .dtype = weight.bits == 4 ? DType::kI4 : DType::kI8,
+                    .shape = weight.shape};
+  compressed_[name] = weight;
 }
 
 void Checkpoint::release(const Tensor& tensor) const {
+  if (std::erase_if(whole_, [&](const auto& whole) { return whole.second.tensor.data == tensor.data; }) > 0) return;
   for (const auto& file : files_) file->release(tensor);
 }
 
@@ -202,8 +223,6 @@ std::vector<fs::path> Checkpoint::files() const {
   return paths;
 }
 
-// config.json is what makes a folder a model, so it goes first and comes last: while the new files take their
-// names, the folder does not open. All that can fail for want of space has happened by then.
 void save_checkpoint(const fs::path& folder, const LlamaConfig& config, std::span<const NamedTensor> tensors,
                      const SaveOptions& options) {
   const std::vector<WeightSpec> table = weight_table(config);
@@ -215,6 +234,13 @@ void save_checkpoint(const fs::path& folder, const LlamaConfig& config, std::spa
                               }),
           "{} {} is not among the tensors", weight.name, weight.shape.str());
 
+  save_tensors(folder, config.to_json().dump(2) + "\n", tensors, options);
+}
+
+// config.json is what makes a folder a model, so it goes first and comes last: while the new files take their
+// names, the folder does not open. All that can fail for want of space has happened by then.
+void save_tensors(const fs::path& folder, const std::string& config_json, std::span<const NamedTensor> tensors,
+                  const SaveOptions& options) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) fail("cannot make the folder {}: {}", folder.string(), error.message());
@@ -229,8 +255,7 @@ void save_checkpoint(const fs::path& folder, const LlamaConfig& config, std::spa
     const std::string index = index_of(shards);
     add_file(kIndexFile).write(index.data(), index.size());
   }
-  const std::string json = config.to_json().dump(2) + "\n";
-  add_file(kConfigFile).write(json.data(), json.size());
+  add_file(kConfigFile).write(config_json.data(), config_json.size());
   for (const auto& file : files) file->sync();
 
   remove_file(folder / kConfigFile);

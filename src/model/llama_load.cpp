@@ -170,6 +170,9 @@ Llama Llama::load(Device& device, const std::filesystem::path& folder, const Loa
   Llama model(device, checkpoint.config());
   model.storage_->checkpoint = std::move(checkpoint);
   const Checkpoint& opened = *model.storage_->checkpoint;
+  // A checkpoint of 8 bits is computed with in 8 bits where there are kernels for it.
+  const bool is_8_bit = opened.is_compressed() && std::holds_alternative<Cpu>(device.backend());
+  const std::optional<DType> wanted = options.weights || !is_8_bit ? options.weights : std::optional(DType::kI8);
   const std::vector<WeightSpec> table = weight_table(model.config_);
   const WeightSource source = [&](size_t index) {
     return OwnedTensor{.tensor = opened.tensor(table[index].name), .mapped_in = &opened};
@@ -180,7 +183,7 @@ Llama Llama::load(Device& device, const std::filesystem::path& folder, const Loa
   ThreadPool own(is_cpu(device) ? 1 : 0);
   model.weights_ = WeightBuilder(model.config_, source,
                                  {.device = device, .pool = is_cpu(device) ? device.cpu_backend().pool : own,
-                                  .matrices = options.weights, .cache = cache ? &*cache : nullptr,
+                                  .matrices = wanted, .cache = cache ? &*cache : nullptr,
                                   .owners = model.storage_->owners})
                        .build();
   return model;

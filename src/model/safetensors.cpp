@@ -291,6 +291,11 @@ Tensor SafetensorsFile::tensor(const std::string& name) {
   return {.data = data, .dtype = *dtype, .shape = *shape};
 }
 
+std::span<const std::byte> SafetensorsFile::bytes(const std::string& name) const {
+  const SafetensorsEntry& entry = entries_.at(name);
+  return file_.bytes().subspan(entry.begin, entry.end - entry.begin);
+}
+
 void write_safetensors(AtomicFile& file, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata) {
   // Wide types first, so that every tensor starts at a multiple of its element's size.

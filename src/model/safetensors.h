@@ -37,6 +37,8 @@ class SafetensorsFile {
   // A view into the mapping; this object must outlive it. Throws Error when the tensor is missing or its type
   // is none of ours.
   Tensor tensor(const std::string& name);
+  // The bytes of a tensor of any type. It is a bug to ask for one that is not there.
+  std::span<const std::byte> bytes(const std::string& name) const;
   // The tensor is read again at most by chance: gives its pages back.
   void release(const Tensor& tensor) const { file_.release({tensor.data, tensor.bytes()}); }
 

@@ -1,26 +1,14 @@
 #include "train/final_model.h"
 
-#include <array>
-
 #include "base/error.h"
 #include "base/file.h"
 #include "model/checkpoint.h"
+#include "model/companions.h"
 
 namespace poro {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<const char*, 10> kCompanions = {"tokenizer.json",
-                                                     "tokenizer_config.json",
-                                                     "tokenizer.model",
-                                                     "chat_template.jinja",
-                                                     "chat_template.json",
-                                                     "generation_config.json",
-                                                     "special_tokens_map.json",
-                                                     "LICENSE",
-                                                     "LICENSE.txt",
-                                                     "NOTICE"};
 
 }  // namespace
 
@@ -55,9 +43,7 @@ void write_final_model(const fs::path& folder, Shards& shards, LlamaConfig confi
   }
   if (writes == Writes::kNo) return;
   save_checkpoint(folder, config, tensors);
-  if (companions.empty()) return;
-  for (const char* name : kCompanions)
-    if (fs::exists(companions / name)) write_file_atomic(folder / name, read_file(companions / name));
+  if (!companions.empty()) copy_companions(companions, folder);
 }
 
 }  // namespace poro

@@ -131,7 +131,7 @@ TEST(Config, RefusesWhatItCannotRun) {
       {{{"mlp_bias", true}}, "\"mlp_bias\" is true"},
       {{{"mlp_bias", "no"}}, "\"mlp_bias\" should be true or false"},
       {{{"hidden_act", "gelu"}}, "\"gelu\""},
-      {{{"quantization_config", {{"quant_method", 7}}}}, "quantised already"},
+      {{{"quantization_config", {{"quant_method", "gptq"}}}}, "quantised by"},
       {{{"partial_rotary_factor", 0.5}}, "partial_rotary_factor"},
       {{{"torch_dtype", "float8_e4m3fn"}}, "float8_e4m3fn"},
       {{{"vocab_size", nullptr}}, "\"vocab_size\" is missing"},
