@@ -136,7 +136,7 @@ void bench_decode(const Options& options) {
     batch.push_back({.sequence = sequence, .ids = std::span(ids).subspan(static_cast<size_t>(sequence), 1)});
   const std::vector<Measured> measured = measure(options.repetitions, [&] { return read_limit(model); }, [&] {
     for (int64_t sequence = 0; sequence < options.sequences; ++sequence) cache.truncate(sequence, options.context);
-    for (int64_t token = 0; token < options.tokens; ++token) model.logits(model.forward(batch, cache));
+    for (int64_t token = 0; token < options.tokens; ++token) model.likeliest(model.forward(batch, cache));
   });
   const KvCacheOptions filled{.max_sequences = options.sequences, .max_positions = options.context, .page_size = 1,
                               .dtype = cache.keys(0).dtype};

@@ -212,7 +212,7 @@ void add_bench_ops(CLI::App& bench) {
     if (options->device.starts_with("cuda")) {
       ModelOptions compute;
       compute.device = options->device;
-      const auto device = open_device(compute);
+      const auto device = open_device(compute, DType::kBF16);
       std::puts(bench_ops_on_gpu(*device, options->only).dump(2).c_str());
       return;
     }

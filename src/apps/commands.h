@@ -22,5 +22,6 @@ void add_score(CLI::App& root);
 void add_template(CLI::App& root);
 void add_tokenize(CLI::App& root);
 void add_train(CLI::App& root);
+void add_translate(CLI::App& root);
 
 }  // namespace poro

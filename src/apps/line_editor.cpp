@@ -1,6 +1,7 @@
 #include "apps/line_editor.h"
 
 #include <histedit.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -35,6 +36,7 @@ struct LineEditor::Terminal {
   InterruptFlag& interrupt;
   History* history = nullptr;
   EditLine* editor = nullptr;
+  sigset_t signals_while_waiting = {};
 
   ~Terminal() {
     if (editor != nullptr) ::el_end(editor);
@@ -47,18 +49,24 @@ struct LineEditor::Terminal {
     return *static_cast<Terminal*>(self);
   }
 
-  // The editor's own reader tries again after a signal; this one gives up when the signal was Ctrl-C.
+  // The editor's own reader tries again after a signal; this one gives up when the signal was Ctrl-C. Signals
+  // come in while it waits and at no other time: one that came just before would not end the waiting.
   static int read_character(EditLine* editor, wchar_t* character) {
+    Terminal& self = of(editor);
     std::mbstate_t state = {};
     while (true) {
-      char byte = 0;
-      const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
-      if (count == 0) return 0;
-      if (count < 0) {
-        if (errno != EINTR || of(editor).interrupt.is_set()) return -1;
+      pollfd keyboard{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+      if (self.interrupt.is_set()) return -1;
+      if (::ppoll(&keyboard, 1, nullptr, &self.signals_while_waiting) < 0) {
+        if (errno != EINTR) return -1;
         if (is_resized.exchange(false)) ::el_resize(editor);
         continue;
       }
+      char byte = 0;
+      const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
+      if (count == 0) return 0;
+      if (count < 0 && errno != EINTR) return -1;
+      if (count < 0) continue;
       const size_t length = std::mbrtowc(character, &byte, 1, &state);
       if (length == static_cast<size_t>(-1))
         state = {};  // No UTF-8: passed over.
@@ -114,8 +122,14 @@ bool LineEditor::is_terminal() {
 
 ReadOutcome LineEditor::read(std::string& line) {
   if (!terminal_) return std::getline(std::cin, line) ? ReadOutcome::kLine : ReadOutcome::kEnd;
+  sigset_t held;
+  ::sigemptyset(&held);
+  ::sigaddset(&held, SIGINT);
+  ::sigaddset(&held, SIGWINCH);
+  ::pthread_sigmask(SIG_BLOCK, &held, &terminal_->signals_while_waiting);
   int length = 0;
   const char* text = ::el_gets(terminal_->editor, &length);
+  ::pthread_sigmask(SIG_SETMASK, &terminal_->signals_while_waiting, nullptr);
   if (terminal_->interrupt.is_set()) {
     std::fputs("^C\n", stdout);
     std::fflush(stdout);

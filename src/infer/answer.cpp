@@ -58,9 +58,19 @@ Answer::Answer(GenerationRequest request, const Tokenizer* tokenizer, int64_t co
 
 void Answer::take(const Tensor& logits) {
   const int32_t id = sampler_.next(logits);
-  result_.ids.push_back(id);
   if (request_.num_alternatives)
     result_.log_probs.push_back(log_probs_of(logits, id, *request_.num_alternatives));
+  take(id);
+}
+
+bool Answer::takes_likeliest() const {
+  const SamplingParameters& p = request_.sampling;
+  return p.temperature == 0 && p.repetition_penalty == 1 && p.presence_penalty == 0 && p.frequency_penalty == 0 &&
+         !request_.num_alternatives;
+}
+
+void Answer::take(int32_t id) {
+  result_.ids.push_back(id);
   const bool is_stop_id =
       std::find(request_.stop_ids.begin(), request_.stop_ids.end(), id) != request_.stop_ids.end();
   if (is_stop_id || !visible_.push(id)) {

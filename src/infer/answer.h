@@ -46,6 +46,9 @@ class Answer {
 
   // Draws a token from the logits (V) after the last one. Throws Error for logits that are no numbers.
   void take(const Tensor& logits);
+  // Whether the next token is the likeliest one and nothing else of the logits is asked for; then take it so.
+  bool takes_likeliest() const;
+  void take(int32_t id);
   void cancel();
   // What there is, with the rest of the text.
   Generation finish();

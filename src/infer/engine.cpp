@@ -167,7 +167,18 @@ void Engine::decode() {
     batch.push_back({.sequence = static_cast<int64_t>(i), .ids = {&last[i], 1}});
   }
   if (batch.empty()) return;
-  const Tensor logits = model_.logits(feed(batch));
+  const Tensor hidden = feed(batch);
+  const auto answer = [&](size_t i) -> Answer& { return *places_[static_cast<size_t>(batch[i].sequence)].answer; };
+  bool is_likeliest = true;
+  for (size_t i = 0; i < batch.size(); ++i) is_likeliest = is_likeliest && answer(i).takes_likeliest();
+  if (is_likeliest) {
+    const std::vector<int32_t> ids = model_.likeliest(hidden);
+    if (std::ranges::find(ids, -1) == ids.end()) {
+      for (size_t i = 0; i < batch.size(); ++i) answer(i).take(ids[i]);
+      return;
+    }
+  }
+  const Tensor logits = model_.logits(hidden);
   for (size_t i = 0; i < batch.size(); ++i)
     take(places_[static_cast<size_t>(batch[i].sequence)], logits.rows(static_cast<int64_t>(i), 1));
 }

@@ -71,6 +71,7 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
   const std::vector<double> radians = config.rope_frequencies();
   frequencies = arena_.tensor(DType::kF64, {static_cast<int64_t>(radians.size())});
   device.copy(view(radians), frequencies);
+  whole_next_ids_ = arena_.tensor(DType::kI32, {max_tokens});
 
   Tensor x = stream();
   for (int64_t layer = 0; layer < (is_training ? config.num_layers : 1); ++layer) {

@@ -101,6 +101,10 @@ class Llama {
   // The head: logits (T, V) after hidden states (T, C), f64 on the reference device and else f32, in the host's memory.
   Tensor logits(const Tensor& hidden);
 
+  // The likeliest next token after each hidden state, the lowest id among equals; -1 where logits are no numbers. Only the ids leave
+  // the device.
+  std::vector<int32_t> likeliest(const Tensor& hidden);
+
   // Log-probabilities of `targets[t]` after hidden state t; the head runs in chunks, (T, V) is never stored.
   std::vector<double> log_probs(const Tensor& hidden, std::span<const int32_t> targets);
 

@@ -75,6 +75,8 @@ struct Llama::Activations {
   // (T, V), for up to as many rows as ever asked; on the device, and a place for them on the host.
   Tensor logits(int64_t rows);
   Tensor logits_on_host(int64_t rows);
+  // (T) i32, on the device.
+  Tensor next_ids(int64_t rows) const { return whole_next_ids_.rows(0, rows); }
 
   size_t bytes() const { return arena_.bytes(); }
 
@@ -98,7 +100,7 @@ struct Llama::Activations {
   int64_t vocab_size_;
   Arena arena_;
   std::vector<BlockTensors> whole_blocks_;
-  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_logp_, whole_lse_, whole_coefficients_;
+  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_logp_, whole_lse_, whole_coefficients_, whole_next_ids_;
   BlockGradients whole_gradients_;
   std::unique_ptr<Arena> logits_arena_, host_logits_arena_;
   Tensor logits_, host_logits_;

@@ -11,6 +11,7 @@
 #include "ops/log_probs.h"
 #include "ops/norm.h"
 #include "ops/rope.h"
+#include "ops/sample.h"
 #include "ops/swiglu.h"
 
 namespace poro {
@@ -219,6 +220,15 @@ Tensor Llama::logits(const Tensor& hidden) {
   const Tensor on_device = head(hidden), on_host = activations_->logits_on_host(hidden.dim(0));
   device_->copy(on_device, on_host);
   return on_host;
+}
+
+std::vector<int32_t> Llama::likeliest(const Tensor& hidden) {
+  Activations& a = *activations_;
+  const Tensor ids = a.next_ids(hidden.dim(0));
+  run(*device_, Argmax{.logits = head(hidden), .ids = ids});
+  std::vector<int32_t> result(static_cast<size_t>(hidden.dim(0)));
+  device_->copy(ids, view(result));
+  return result;
 }
 
 std::vector<double> Llama::log_probs(const Tensor& hidden, std::span<const int32_t> targets) {

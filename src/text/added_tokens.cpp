@@ -1,5 +1,7 @@
 #include "text/added_tokens.h"
 
+#include <unicode/uchar.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -18,13 +20,22 @@ size_t last_character_start(std::string_view text) {
   return at;
 }
 
+// \w as Rust has it, which is not quite the one of the pre-tokenizers' patterns: no fractions or
+// superscripts, but letters in circles, and the joiners.
+bool is_word(char32_t c) {
+  constexpr uint32_t kWord = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_NL_MASK | U_GC_PC_MASK;
+  const bool is_circled_or_squared = (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+                                     (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+  return (U_MASK(UnicodeTables::get().category(c)) & kWord) != 0 || is_circled_or_squared || c == 0x200C ||
+         c == 0x200D;
+}
+
 bool starts_with_word(std::string_view text) {
-  return !text.empty() && UnicodeTables::get().is_word(first_character(text));
+  return !text.empty() && is_word(first_character(text));
 }
 
 bool ends_with_word(std::string_view text) {
-  return !text.empty() &&
-         UnicodeTables::get().is_word(first_character(text.substr(last_character_start(text))));
+  return !text.empty() && is_word(first_character(text.substr(last_character_start(text))));
 }
 
 size_t space_at_start(std::string_view text) {
@@ -73,6 +84,7 @@ void AddedTokenFinder::add(std::string_view pattern, AddedToken token, int32_t i
     }
     node = next;
   }
+  if (token_at_node_[node] >= 0) return;  // Two that look the same once they are normalized: the first.
   token_at_node_[node] = static_cast<int32_t>(tokens_.size());
   tokens_.push_back({std::move(token), id});
 }

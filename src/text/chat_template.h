@@ -1,6 +1,6 @@
 // Conversations to text, as the model's own chat template writes them: a Jinja template that came with the
-// model, rendered in a sandbox with the settings of Hugging Face transformers, byte for byte. See
-// docs/chat_template.md.
+// model, rendered in a sandbox with the settings of Hugging Face transformers, byte for byte. What
+// a template may use is in jinja/limits.h.
 #pragma once
 
 #include <filesystem>

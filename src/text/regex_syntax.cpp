@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -132,10 +133,10 @@ class Translator {
     }
     if (c == '[') {
       if (rest_.starts_with(":")) return posix_class();
-      fail("a character class inside a character class is not supported: \"[{}\"", rest_.substr(0, 24));
+      return open_inner_class();
     }
     if (c == '&' && rest_.starts_with("&")) fail("the intersection && of character classes is not supported");
-    if (c == ']') --class_depth_;
+    if (c == ']' && --class_depth_ > 0) return close_inner_class();
     out_ += c;
   }
 
@@ -150,6 +151,20 @@ class Translator {
     out_ += '[';
     if (rest_.starts_with("^")) out_ += take();
     if (rest_.starts_with("]")) rest_.remove_prefix(1), out_ += "\\]";
+  }
+
+  // A class inside a class adds its members, which are written beside the others: [^(\s|[.,])] is [^(\s|.,].
+  // A hyphen that stands at an end of either is a character and must not come to join two of them.
+  void open_inner_class() {
+    if (rest_.starts_with("^") || out_.ends_with('-'))
+      fail("this character class inside a character class is not supported: \"[{}\"", rest_.substr(0, 24));
+    ++class_depth_;
+    if (rest_.starts_with("]")) rest_.remove_prefix(1), out_ += "\\]";
+    if (rest_.starts_with("-")) rest_.remove_prefix(1), out_ += "\\-";
+  }
+  void close_inner_class() {
+    if (out_.ends_with('-') && !out_.ends_with("\\-")) out_.back() = '\\', out_ += '-';
+    if (rest_.starts_with("-")) rest_.remove_prefix(1), out_ += "\\-";
   }
 
   void posix_class() {
@@ -187,6 +202,9 @@ class Translator {
       case 'S':
         return members(
             "\\s", [](char32_t x) { return UnicodeTables::get().is_space(x); }, true);
+      case 'b':
+      case 'B':
+        return word_boundary(c == 'B');
       case 'h':
         out_ += class_depth_ > 0 ? "0-9a-fA-F" : "[0-9a-fA-F]";
         return;
@@ -200,6 +218,20 @@ class Translator {
       default:
         out_ += '\\', out_ += c;
     }
+  }
+
+  // Between a character of \w, marks included, and one that is none or an end. In a class \b is a backspace.
+  void word_boundary(bool is_negated) {
+    if (class_depth_ > 0) {
+      out_ += is_negated ? "B" : "\\x08";
+      return;
+    }
+    std::string before = std::exchange(out_, {});
+    members(
+        "\\w", [](char32_t x) { return UnicodeTables::get().is_word(x); }, false);
+    const std::string word = std::exchange(out_, std::move(before));
+    out_ += is_negated ? fmt::format("(?:(?<={0})(?={0})|(?<!{0})(?!{0}))", word)
+                       : fmt::format("(?:(?<={0})(?!{0})|(?<!{0})(?={0}))", word);
   }
 
   void unicode_escape() {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,22 +20,24 @@
 
 namespace poro {
 
-// `poro ARGUMENTS` in a process of its own.
+// `poro ARGUMENTS` in a process of its own, with `input` as its standard input.
 class PoroProcess {
  public:
-  explicit PoroProcess(const std::vector<std::string>& arguments, const std::vector<std::string>& prefix = {}) {
+  explicit PoroProcess(const std::vector<std::string>& arguments, const std::vector<std::string>& prefix = {},
+                       const std::string& input = {}) {
     std::vector<std::string> words = prefix;
     words.emplace_back(PORO_BINARY);
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
-    const std::string out = folder_ / "out", err = folder_ / "err";
+    const std::string in = folder_ / "in", out = folder_ / "out", err = folder_ / "err";
+    std::ofstream(in, std::ios::binary) << input;
     child_ = ::fork();
     if (child_ == 0) {
       ::setpgid(0, 0);
       ::unsetenv("PORO_LOG");
-      redirect("/dev/null", O_RDONLY, STDIN_FILENO);
+      redirect(in.c_str(), O_RDONLY, STDIN_FILENO);
       redirect(out.c_str(), O_WRONLY | O_CREAT, STDOUT_FILENO);
       redirect(err.c_str(), O_WRONLY | O_CREAT, STDERR_FILENO);
       ::execvp(argv[0], argv.data());
@@ -77,10 +80,16 @@ struct PoroOutcome {
   std::string out, err;
 };
 
-inline PoroOutcome run_poro(const std::vector<std::string>& arguments, const std::vector<std::string>& prefix = {}) {
-  PoroProcess process(arguments, prefix);
+inline PoroOutcome run_poro(const std::vector<std::string>& arguments,
+                            const std::vector<std::string>& prefix = {}, const std::string& input = {}) {
+  PoroProcess process(arguments, prefix, input);
   const int exit_code = process.wait();
   return {exit_code, process.out(), process.err()};
+}
+
+// What it answers to lines on its standard input.
+inline PoroOutcome ask_poro(const std::vector<std::string>& arguments, const std::string& input) {
+  return run_poro(arguments, {}, input);
 }
 
 }  // namespace poro

@@ -85,6 +85,57 @@ TEST(Tokenizer, RecognisesSpecialTokensUnlessPlain) {
   EXPECT_EQ(tokenizer.decode(Ids{end, plain[0]}, SkipSpecial::kYes), "<");
 }
 
+// A word of its own is one that no \w of Rust's touches: a letter, mark, digit, joiner or circled letter, but
+// not a fraction or a superscript.
+TEST(Tokenizer, FindsSingleWordsAsTheReferenceDoes) {
+  json description = small_tokenizer();
+  description["added_tokens"].push_back(
+      {{"id", 300}, {"content", "[X]"}, {"single_word", true}, {"normalized", false}});
+  const Tokenizer tokenizer = tokenizer_of(description);
+  const int32_t id = tokenizer.token_id("[X]").value();
+  const auto is_found = [&](const std::string& text) {
+    const std::vector<int32_t> ids = tokenizer.encode(text);
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  };
+  for (const char* apart : {"½[X]", "[X]²", " [X] ", "[X]", "€[X]-"}) EXPECT_TRUE(is_found(apart)) << apart;
+  for (const char* touched : {"a[X]", "[X]7", "[X]Ⅻ", "ⓐ[X]", "[X]_", "[X]\u0301", "\u200D[X]"})
+    EXPECT_FALSE(is_found(touched)) << touched;
+}
+
+TEST(Tokenizer, TakesTheFirstOfTwoAddedTokensThatAreOneWhenNormalized) {
+  json description = small_tokenizer();
+  description["normalizer"] = {{"type", "NFC"}};
+  description["added_tokens"].push_back({{"id", 300}, {"content", "<e\u0301>"}, {"normalized", true}});
+  description["added_tokens"].push_back({{"id", 301}, {"content", "<é>"}, {"normalized", true}});
+  const Tokenizer tokenizer = tokenizer_of(description);
+  EXPECT_EQ(tokenizer.encode("<é>"), std::vector<int32_t>{tokenizer.token_id("<e\u0301>").value()});
+}
+
+Pieces split_by(const std::string& regex, std::string_view text) {
+  json description = small_tokenizer();
+  description["model"]["merges"] = json::array();
+  description["model"]["ignore_merges"] = true;
+  description["pre_tokenizer"] = {
+      {"type", "Sequence"},
+      {"pretokenizers",
+       {{{"type", "Split"}, {"pattern", {{"Regex", regex}}}, {"behavior", "Removed"}, {"invert", true}},
+        {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+  return pieces(tokenizer_of(description), text);
+}
+
+// What the pattern does not match is removed here, so one byte a piece shows what it matched.
+TEST(Tokenizer, ReadsClassesInsideClasses) {
+  EXPECT_EQ(split_by(R"([^(\s|[.,!?…])]+)", "a (b.c|d"), (Pieces{"a", "b", "c", "d"}));
+  EXPECT_EQ(split_by(R"([a[b-c]])", "abcd-"), (Pieces{"a", "b", "c"}));
+  EXPECT_EQ(split_by(R"([a[-b]])", "a-b"), (Pieces{"a", "-", "b"}));
+  EXPECT_EQ(split_by(R"([[a-]c])", "abc-"), (Pieces{"a", "c", "-"}));
+}
+
+TEST(Tokenizer, CountsMarksAsPartsOfWordsAtTheirBoundaries) {
+  EXPECT_EQ(split_by(R"(\bx)", "x ax \u0301x -x"), (Pieces{"x", "x"}));
+  EXPECT_EQ(split_by(R"(\Bx)", "x ax \u0301x -x"), (Pieces{"x", "x"}));
+}
+
 TEST(Tokenizer, LongPiecesAgreeWithShortOnes) {
   // 64 symbols are merged by scanning, more by a heap.
   const Tokenizer tokenizer = tokenizer_of(small_tokenizer());
