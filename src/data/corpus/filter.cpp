@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "text/unicode.h"
@@ -82,6 +80,84 @@ bool is_bullet(std::string_view line) {
   return line.starts_with("- ") || line.starts_with("* ") || line.starts_with("•") || line.starts_with("● ");
 }
 
+// Shares of lines or paragraphs that came before, and of their characters. Gopher: 30 % and 20 %.
+bool repeats_parts(std::string_view text, std::string_view separator) {
+  const std::vector<std::string_view> parts = split_at(text, separator);
+  std::unordered_set<std::string_view> seen;
+  size_t repeated = 0, characters = 0;
+  for (const std::string_view part : parts)
+    if (!seen.insert(part).second) ++repeated, characters += part.size();
+  return 10 * repeated > 3 * parts.size() || 5 * characters > text.size();
+}
+
+// Words as hashes, with their sizes in characters.
+struct HashedWords {
+  std::vector<uint64_t> words;
+  std::vector<int64_t> sizes;
+  int64_t total = 0;
+
+  explicit HashedWords(const std::vector<std::string>& text) {
+    for (const std::string& word : text) {
+      words.push_back(hash_bytes(word));
+      sizes.push_back(count_characters(word));
+      total += sizes.back();
+    }
+  }
+  int64_t size_of(size_t begin, size_t count) const {
+    return std::accumulate(sizes.begin() + static_cast<std::ptrdiff_t>(begin),
+                           sizes.begin() + static_cast<std::ptrdiff_t>(begin + count), int64_t{0});
+  }
+};
+
+// N-grams with their places, equal ones side by side in the order of the text.
+std::vector<std::pair<uint64_t, uint32_t>> sorted_ngrams(const std::vector<uint64_t>& words, size_t n) {
+  std::vector<std::pair<uint64_t, uint32_t>> ngrams;
+  for (size_t i = 0; i + n <= words.size(); ++i) {
+    uint64_t hash = n;
+    for (size_t k = 0; k < n; ++k) hash = mix_hash(hash ^ words[i + k]);
+    ngrams.emplace_back(hash, static_cast<uint32_t>(i));
+  }
+  std::sort(ngrams.begin(), ngrams.end());
+  return ngrams;
+}
+
+// The share of the words' characters in the most frequent n-gram.
+double top_ngram_share(const HashedWords& text, size_t n) {
+  const auto ngrams = sorted_ngrams(text.words, n);
+  int64_t best = 0;
+  for (size_t begin = 0, end = 0; begin < ngrams.size(); begin = end) {
+    while (end < ngrams.size() && ngrams[end].first == ngrams[begin].first) ++end;
+    if (end - begin > 1)
+      best = std::max(best, static_cast<int64_t>(end - begin) * text.size_of(ngrams[begin].second, n));
+  }
+  return static_cast<double>(best) / static_cast<double>(std::max<int64_t>(text.total, 1));
+}
+
+// The share of the words' characters in n-grams that came before; none counts twice.
+double repeated_ngram_share(const HashedWords& text, size_t n) {
+  const auto ngrams = sorted_ngrams(text.words, n);
+  std::vector<bool> is_repeated(text.words.size());
+  for (size_t i = 1; i < ngrams.size(); ++i)
+    if (ngrams[i].first == ngrams[i - 1].first)
+      for (size_t k = 0; k < n; ++k) is_repeated[ngrams[i].second + k] = true;
+  int64_t repeated = 0;
+  for (size_t i = 0; i < is_repeated.size(); ++i)
+    if (is_repeated[i]) repeated += text.sizes[i];
+  return static_cast<double>(repeated) / static_cast<double>(std::max<int64_t>(text.total, 1));
+}
+
+std::string repetition_of(std::string_view text, const HashedWords& words) {
+  if (repeats_parts(text, "\n")) return "lines";
+  if (repeats_parts(text, "\n\n")) return "paragraphs";
+  constexpr double kTop[] = {0.20, 0.18, 0.16};                         // Gopher, of 2- to 4-grams
+  constexpr double kRepeated[] = {0.15, 0.14, 0.13, 0.12, 0.11, 0.10};  // Gopher, of 5- to 10-grams
+  for (size_t n = 2; n <= 4; ++n)
+    if (top_ngram_share(words, n) > kTop[n - 2]) return fmt::format("a {}-gram", n);
+  for (size_t n = 5; n <= 10; ++n)
+    if (repeated_ngram_share(words, n) > kRepeated[n - 5]) return fmt::format("{}-grams", n);
+  return "";
+}
+
 struct Rule {
   const char* reason;
   bool (*breaks)(const Measured& text, const FilterOptions& options);
@@ -117,58 +193,11 @@ const Rule kRules[] = {
                             return word == wanted;
                           }) != m.words.end();
      }},
-    {"repetition", [](const Measured& m,
-                      const FilterOptions& o) { return o.has_repetition && !repetition_in(m.text).empty(); }},
+    {"repetition",
+     [](const Measured& m, const FilterOptions& o) {
+       return o.has_repetition && !repetition_of(m.text, HashedWords(m.words)).empty();
+     }},
 };
-
-// Shares of lines or paragraphs that came before, and of their characters. Gopher: 30 % and 20 %.
-bool repeats_parts(std::string_view text, std::string_view separator) {
-  const std::vector<std::string_view> parts = split_at(text, separator);
-  std::unordered_set<std::string_view> seen;
-  size_t repeated = 0, characters = 0;
-  for (const std::string_view part : parts)
-    if (!seen.insert(part).second) ++repeated, characters += part.size();
-  return 10 * repeated > 3 * parts.size() || 5 * characters > text.size();
-}
-
-std::vector<uint64_t> ngram_hashes(const std::vector<uint64_t>& words, size_t n) {
-  std::vector<uint64_t> hashes;
-  for (size_t i = 0; i + n <= words.size(); ++i) {
-    uint64_t hash = n;
-    for (size_t k = 0; k < n; ++k) hash = mix_hash(hash ^ words[i + k]);
-    hashes.push_back(hash);
-  }
-  return hashes;
-}
-
-// The share of the words' characters in the most frequent n-gram.
-double top_ngram_share(const std::vector<uint64_t>& words, const std::vector<int64_t>& sizes, size_t n) {
-  std::unordered_map<uint64_t, int64_t> counts;
-  int64_t best = 0, total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
-  const std::vector<uint64_t> hashes = ngram_hashes(words, n);
-  for (size_t i = 0; i < hashes.size(); ++i) {
-    const int64_t count = ++counts[hashes[i]];
-    const int64_t size = std::accumulate(sizes.begin() + static_cast<std::ptrdiff_t>(i),
-                                         sizes.begin() + static_cast<std::ptrdiff_t>(i + n), int64_t{0});
-    if (count > 1) best = std::max(best, count * size);
-  }
-  return static_cast<double>(best) / static_cast<double>(std::max<int64_t>(total, 1));
-}
-
-// The share of the words' characters in n-grams that came before; none counts twice.
-double repeated_ngram_share(const std::vector<uint64_t>& words, const std::vector<int64_t>& sizes, size_t n) {
-  std::unordered_set<uint64_t> seen;
-  const std::vector<uint64_t> hashes = ngram_hashes(words, n);
-  const int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
-  int64_t repeated = 0;
-  size_t counted_to = 0;
-  for (size_t i = 0; i < hashes.size(); ++i) {
-    if (seen.insert(hashes[i]).second) continue;
-    for (size_t k = std::max(i, counted_to); k < i + n; ++k) repeated += sizes[k];
-    counted_to = i + n;
-  }
-  return static_cast<double>(repeated) / static_cast<double>(std::max<int64_t>(total, 1));
-}
 
 // C4: a line ends like a sentence, has five words or more, and no curly bracket. Ours: few symbols.
 bool is_prose_line(std::string_view line, double max_symbols) {
@@ -192,21 +221,7 @@ std::string prose_lines(std::string_view text, double max_symbols) {
 }  // namespace
 
 std::string repetition_in(std::string_view text) {
-  if (repeats_parts(text, "\n")) return "lines";
-  if (repeats_parts(text, "\n\n")) return "paragraphs";
-  std::vector<uint64_t> words;
-  std::vector<int64_t> sizes;
-  for (const std::string& word : words_of(text)) {
-    words.push_back(hash_bytes(word));
-    sizes.push_back(count_characters(word));
-  }
-  constexpr double kTop[] = {0.20, 0.18, 0.16};                         // Gopher, of 2- to 4-grams
-  constexpr double kRepeated[] = {0.15, 0.14, 0.13, 0.12, 0.11, 0.10};  // Gopher, of 5- to 10-grams
-  for (size_t n = 2; n <= 4; ++n)
-    if (top_ngram_share(words, sizes, n) > kTop[n - 2]) return fmt::format("a {}-gram", n);
-  for (size_t n = 5; n <= 10; ++n)
-    if (repeated_ngram_share(words, sizes, n) > kRepeated[n - 5]) return fmt::format("{}-grams", n);
-  return "";
+  return repetition_of(text, HashedWords(words_of(text)));
 }
 
 FilterStep::FilterStep(FilterOptions options) : options_(std::move(options)) {

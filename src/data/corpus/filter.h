@@ -33,8 +33,7 @@ class FilterStep final : public DataStep {
   std::optional<LanguageIdentifier> identifier_;
 };
 
-// The largest share of a text's characters that repetition of one kind takes, over the limit of that kind; 0
-// when none is over its limit. For tests.
+// The kind of repetition that is over its limit ("lines", "5-grams"); "" when none is. For tests.
 std::string repetition_in(std::string_view text);
 
 }  // namespace poro
