@@ -1,5 +1,7 @@
 // Attention on a GPU: which kernel takes which shape.
 #include "base/cuda/state.h"
+#include "ops/cuda/attention_backward.h"
+#include "ops/cuda/attention_decode.h"
 #include "ops/cuda/attention_exact.h"
 #include "ops/cuda/attention_forward.h"
 
@@ -8,9 +10,11 @@ namespace poro {
 void run(Cuda& cuda, const PackedAttention& op) {
   if (!cuda::hopper_attention(cuda, op)) cuda::exact_attention(cuda, op);
 }
-void run(Cuda& cuda, const PackedAttentionBackward& op) { cuda::exact_attention(cuda, op); }
-void run(Cuda& cuda, const CachedAttention& op) {
+void run(Cuda& cuda, const PackedAttentionBackward& op) {
   if (!cuda::hopper_attention(cuda, op)) cuda::exact_attention(cuda, op);
+}
+void run(Cuda& cuda, const CachedAttention& op) {
+  if (!cuda::decode_attention(cuda, op) && !cuda::hopper_attention(cuda, op)) cuda::exact_attention(cuda, op);
 }
 
 }  // namespace poro

@@ -7,6 +7,7 @@
 #include <cuda_bf16.h>
 
 #include <cstdint>
+#include <utility>
 
 namespace poro::cuda::hopper {
 
@@ -80,15 +81,11 @@ __device__ inline void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
 }
 // Keeps the compiler from moving reads or writes of registers over this line: products write theirs unseen.
-template <int N>
-__device__ inline void pin(float (&registers)[N]) {
-#pragma unroll
-  for (float& value : registers) asm volatile("" : "+f"(value)::"memory");
-}
-template <int N>
-__device__ inline void pin(uint32_t (&registers)[N]) {
-#pragma unroll
-  for (uint32_t& value : registers) asm volatile("" : "+r"(value)::"memory");
+__device__ inline void pin_one(float& value) { asm volatile("" : "+f"(value)::"memory"); }
+__device__ inline void pin_one(uint32_t& value) { asm volatile("" : "+r"(value)::"memory"); }
+template <class T, int N>
+__device__ inline void pin(T (&registers)[N]) {  // Not as a loop: unrolled late, it would leave the array in memory.
+  [&]<int... I>(std::integer_sequence<int, I...>) { (pin_one(registers[I]), ...); }(std::make_integer_sequence<int, N>());
 }
 
 // d = a b, or d += a b: 64 rows, twice as many columns as `d` has registers, 16 summed. Thread t of the warpgroup has rows 16 (t / 32) +
