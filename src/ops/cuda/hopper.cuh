@@ -1,6 +1,7 @@
 // Hopper's own instructions (sm_90a): barriers in shared memory, copies by the tensor memory accelerator, and matrix products of a
 // warpgroup (four warps) that run on their own until waited for. As in NVIDIA's PTX ISA 8.8, chapters "mbarrier", "cp.async.bulk.tensor"
-// and "wgmma". Include only in files compiled for sm_90a; the bodies vanish elsewhere.
+// and "wgmma". Kernels that use it guard their
+// bodies with __CUDA_ARCH_FEAT_SM90_ALL.
 #pragma once
 
 #include <cuda.h>
@@ -8,6 +9,11 @@
 
 #include <cstdint>
 #include <utility>
+
+// Other GPUs see empty kernels.
+#if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#pragma nv_diag_suppress 177
+#endif
 
 namespace poro::cuda::hopper {
 
