@@ -19,6 +19,7 @@ constexpr int kRows = 16, kUnit = 16;  // Rows of the product; keys a warp takes
 constexpr int kWarps = 4, kThreads = kWarps * 32, kTile = kWarps * kUnit;
 constexpr int kStages = 3;
 constexpr int kBoxBytes = 128;  // Width of a box
+constexpr int kMaxSplits = 32;  // A lane for each when they are added up
 constexpr int kMaxCounters = 1 << 16;
 
 // How many splits of each (sequence, key/value head) are done; zero between launches. A GPU runs one stream.
@@ -167,8 +168,15 @@ struct Block {
   }
   __device__ int num_rows() const { return num_tokens * group; }
 
+  // Which pages are wanted is not known yet, but where their numbers are.
+  __device__ void prefetch_pages() {
+    const int at = static_cast<int>(threadIdx.x) * 32;
+    if (at < a.pages_each) asm volatile("prefetch.global.L1 [%0];" ::"l"(a.page_table + static_cast<int64_t>(sequence) * a.pages_each + at));
+  }
+
   // Whether there is work for this block.
   __device__ bool plan() {
+    prefetch_pages();
     first_token = a.row_starts[sequence];
     num_tokens = a.row_starts[sequence + 1] - first_token;
     length = a.lengths[sequence];
@@ -315,27 +323,38 @@ struct Block {
     }
   }
 
-  // By the last block: all splits in order.
+  // By the last block: all splits, a warp for a row. Each lane weighs one split, then all lanes add the splits in order.
   __device__ void combine() {
-    constexpr int kLanes = D / 4;
-    const int column = static_cast<int>(threadIdx.x) % kLanes * 4;
-    for (int row = static_cast<int>(threadIdx.x) / kLanes; row < num_rows(); row += kThreads / kLanes) {
-      float top = -INFINITY, total = 0;
+    constexpr int kLanes = D / 4, kAtOnce = 32 / kLanes;
+    const int column = lane % kLanes * 4, first = lane / kLanes;
+    for (int row = warp; row < num_rows(); row += kWarps) {
+      float2 state = {0, 0};
+      if (lane < num_splits) state = __ldcg(reinterpret_cast<const float2*>(partial_at(lane, row) + D));
+      const float top = warp_max(state.y > 0 ? state.x : -INFINITY);
+      const float share = state.y > 0 ? exp2_fast(state.x - top) : 0.0f;
+      const float total = warp_sum(share * state.y);
       float4 value = {0, 0, 0, 0};
-      for (int s = 0; s < num_splits; ++s) {
-        const float2 state = __ldcg(reinterpret_cast<const float2*>(partial_at(s, row) + D));
-        if (state.y > 0) top = fmaxf(top, state.x);
-      }
 #pragma unroll 8
-      for (int s = 0; s < num_splits; ++s) {
-        const float2 state = __ldcg(reinterpret_cast<const float2*>(partial_at(s, row) + D));
+      for (int i = 0; i < num_splits; i += kAtOnce) {
+        const int s = min(i + first, num_splits - 1);
         const float4 part = __ldcg(reinterpret_cast<const float4*>(partial_at(s, row) + column));
-        const float share = state.y > 0 ? exp2_fast(state.x - top) : 0.0f;
-        total += share * state.y;
-        value.x += share * part.x, value.y += share * part.y, value.z += share * part.z, value.w += share * part.w;
+        const float share_of_s = __shfl_sync(~0u, share, s), w = i + first < num_splits ? share_of_s : 0.0f;
+        value.x += w * part.x, value.y += w * part.y, value.z += w * part.z, value.w += w * part.w;
       }
-      store_row(row, column, value, 1.0f / total);
+      if constexpr (kAtOnce == 2) {
+        value.x += __shfl_xor_sync(~0u, value.x, 16), value.y += __shfl_xor_sync(~0u, value.y, 16);
+        value.z += __shfl_xor_sync(~0u, value.z, 16), value.w += __shfl_xor_sync(~0u, value.w, 16);
+      }
+      if (first == 0) store_row(row, column, value, 1.0f / total);
     }
+  }
+  static __device__ float warp_max(float value) {
+    for (int step = 16; step > 0; step /= 2) value = fmaxf(value, __shfl_xor_sync(~0u, value, step));
+    return value;
+  }
+  static __device__ float warp_sum(float value) {
+    for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(~0u, value, step);
+    return value;
   }
 
   __device__ void run() {
@@ -413,7 +432,7 @@ bool decode_attention(Cuda& cuda, const CachedAttention& op) {
   a.page_table = gpu_data<int32_t>(op.page_table), a.row_starts = gpu_data<int32_t>(op.row_starts), a.lengths = gpu_data<int32_t>(op.lengths);
   a.num_heads = static_cast<int>(num_heads), a.num_kv_heads = static_cast<int>(num_kv_heads);
   a.page_size = static_cast<int>(op.keys.dim(2)), a.pages_each = static_cast<int>(op.page_table.dim(1));
-  a.max_splits = std::max(1, cuda.state().num_multiprocessors() / a.num_kv_heads);
+  a.max_splits = std::clamp(cuda.state().num_multiprocessors() / a.num_kv_heads, 1, kMaxSplits);
   a.scale_log2 = static_cast<float>(std::log2(std::exp(1.0)) / std::sqrt(static_cast<double>(head_dim)));
   a.partial = reinterpret_cast<float*>(
       cuda.scratch(sizeof(float) * static_cast<size_t>(num_sequences * num_kv_heads * a.max_splits * kRows * (head_dim + 4))));
