@@ -7,9 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/cuda/state.h"
-#include "ops/cuda/hopper.cuh"
-#include "ops/cuda/tensor_map.h"
+#include "ops/cuda/attention_hopper.cuh"
 
 namespace poro::cuda {
 namespace {
@@ -20,7 +18,9 @@ constexpr int kRows = 128, kKeys = 128;  // Of a tile
 constexpr int kStages = 2;
 constexpr int kConsumers = 256;             // Threads that multiply; a warpgroup more asks for copies.
 constexpr int kThreads = kConsumers + 128;
-constexpr int kColumns = 64;                // Of a box: 128 bytes
+
+// Tiles given out beyond the first of each block; zero between launches. A GPU runs one stream.
+__device__ unsigned tiles_taken;
 
 struct Arguments {
   __nv_bfloat16* y;
@@ -37,6 +37,7 @@ struct Shared {
   __nv_bfloat16 q[D / kColumns][kRows][kColumns];
   __nv_bfloat16 k[kStages][D / kColumns][kKeys][kColumns];
   __nv_bfloat16 v[kStages][D / kColumns][kKeys][kColumns];
+  int tile;  // The index of the tile whose q is there; negative: the end
   Barrier q_full, q_empty, k_full[kStages], k_empty[kStages], v_full[kStages], v_empty[kStages];
 };
 
@@ -75,58 +76,79 @@ struct Maps {
   CUtensorMap q, k, v;
 };
 
-// Where the ring of stages stands.
-struct Ring {
-  int stage = 0;
-  uint32_t parity = 0;
-  __device__ void next() {
-    if (++stage == kStages) stage = 0, parity ^= 1;
-  }
-};
-
 template <int D, bool kPaged>
 struct Producer {
   Shared<D>& shared;
   const Maps& maps;
   const Arguments& a;
+  const int lane = threadIdx.x % 32;
+  Ring<kStages> k_ring = {}, v_ring = {};
 
+  // All lanes: each asks for a part.
   __device__ void load_keys(const Tile& t, int tile, const CUtensorMap& map, __nv_bfloat16 (*to)[kKeys][kColumns], Barrier& full) {
     if constexpr (kPaged) {
       const int first = tile * kKeys, pages = (min(kKeys, t.keys_end - first) + a.page_size - 1) / a.page_size;
-      full.arrive_and_expect(pages * a.page_size * D * 2);
-      const int32_t* table = a.page_table + static_cast<int64_t>(t.sequence) * a.pages_each + first / a.page_size;
-      for (int i = 0; i < pages; ++i) {
-        const int row = (table[i] * a.num_kv_heads + t.kv_head) * a.page_size;
-        for (int c = 0; c < D / kColumns; ++c) load_box(to[c][i * a.page_size], map, full, c * kColumns, row);
-      }
+      if (lane == 0) full.arrive_and_expect(pages * a.page_size * D * 2);
+      __syncwarp();
+      if (lane >= pages) return;
+      const int page = a.page_table[static_cast<int64_t>(t.sequence) * a.pages_each + first / a.page_size + lane];
+      const int row = (page * a.num_kv_heads + t.kv_head) * a.page_size;
+      for (int c = 0; c < D / kColumns; ++c) load_box(to[c][lane * a.page_size], map, full, c * kColumns, row);
     } else {
-      full.arrive_and_expect(kKeys * D * 2);
-      for (int c = 0; c < D / kColumns; ++c) load_box(to[c], map, full, c * kColumns, t.kv_head, tile * kKeys);
+      if (lane == 0) full.arrive_and_expect(kKeys * D * 2);
+      __syncwarp();
+      if (lane < D / kColumns) load_box(to[lane], map, full, lane * kColumns, t.kv_head, tile * kKeys);
     }
   }
 
+  // The next tile of this block. The last one asked for leaves the count as it was.
+  __device__ int next_tile() const {
+    int next = 0;
+    if (lane == 0) {
+      const unsigned taken = atomicAdd(&tiles_taken, 1u);
+      if (taken == static_cast<unsigned>(a.num_tiles) - 1) atomicExch(&tiles_taken, 0u);
+      next = static_cast<int>(gridDim.x + taken);
+    }
+    return next;
+  }
+
   __device__ void run() {
-    Ring k_ring, v_ring;
     uint32_t q_parity = 1;
-    for (int index = blockIdx.x; index < a.num_tiles; index += gridDim.x) {
+    for (int index = blockIdx.x; index < a.num_tiles;) {
+      const int next = next_tile();
       const Tile t = Tile::at<kPaged>(a, index);
-      if (t.is_empty()) continue;
-      shared.q_empty.wait(q_parity);
-      q_parity ^= 1;
-      shared.q_full.arrive_and_expect(kRows * D * 2);
-      for (int c = 0; c < D / kColumns; ++c) load_box(shared.q[c], maps.q, shared.q_full, c * kColumns, t.head, t.row_offset + t.first_row);
-      const int first = t.first_tile();
-      for (int tile = t.end_tile() - 1; tile >= first - 1; --tile) {  // The values one tile behind the keys, as they are needed.
-        if (tile >= first) {
-          shared.k_empty[k_ring.stage].wait(k_ring.parity ^ 1);
-          load_keys(t, tile, maps.k, shared.k[k_ring.stage], shared.k_full[k_ring.stage]);
-          k_ring.next();
+      if (!t.is_empty()) {
+        shared.q_empty.wait(q_parity);
+        q_parity ^= 1;
+        if (lane == 0) {
+          shared.tile = index;
+          shared.q_full.arrive_and_expect(kRows * D * 2);
         }
-        if (tile + 1 < t.end_tile()) {
-          shared.v_empty[v_ring.stage].wait(v_ring.parity ^ 1);
-          load_keys(t, tile + 1, maps.v, shared.v[v_ring.stage], shared.v_full[v_ring.stage]);
-          v_ring.next();
-        }
+        __syncwarp();
+        if (lane < D / kColumns) load_box(shared.q[lane], maps.q, shared.q_full, lane * kColumns, t.head, t.row_offset + t.first_row);
+        load(t);
+      }
+      index = __shfl_sync(~0u, next, 0);
+    }
+    shared.q_empty.wait(q_parity);
+    if (lane == 0) {
+      shared.tile = -1;
+      shared.q_full.arrive();
+    }
+  }
+
+  __device__ void load(const Tile& t) {
+    const int first = t.first_tile();
+    for (int tile = t.end_tile() - 1; tile >= first - 1; --tile) {  // The values one tile behind the keys, as they are needed.
+      if (tile >= first) {
+        shared.k_empty[k_ring.stage].wait(k_ring.parity ^ 1);
+        load_keys(t, tile, maps.k, shared.k[k_ring.stage], shared.k_full[k_ring.stage]);
+        k_ring.next();
+      }
+      if (tile + 1 < t.end_tile()) {
+        shared.v_empty[v_ring.stage].wait(v_ring.parity ^ 1);
+        load_keys(t, tile + 1, maps.v, shared.v[v_ring.stage], shared.v_full[v_ring.stage]);
+        v_ring.next();
       }
     }
   }
@@ -138,7 +160,7 @@ struct Consumer {
   const Arguments& a;
   const int group = threadIdx.x / 128 - 1, lane = threadIdx.x % 32;
   const int row_in_tile = group * 64 + threadIdx.x % 128 / 32 * 16 + lane / 4;  // And 8 rows below
-  Ring k_ring = {}, v_ring = {};
+  Ring<kStages> k_ring = {}, v_ring = {};
   uint32_t q_parity = 0;
 
   // Of the tile in work
@@ -239,28 +261,9 @@ struct Consumer {
       const int row = t.first_row + row_in_tile + 8 * r;
       const bool is_row = row < t.num_rows;
       const int64_t at = static_cast<int64_t>(t.row_offset + row) * a.num_heads + t.head;
-      if (!kPaged && a.lse != nullptr && is_row && lane % 4 == 0) a.lse[at] = highest[r] * a.scale_log2 * 0.6931471805599453f + logf(total);
-#pragma unroll
-      for (int j = 0; j < D / 32; ++j) {  // Four of 8 columns: the four threads of a row trade, so that each stores 16 bytes.
-        uint32_t mine[4];
-#pragma unroll
-        for (int i = 0; i < 4; ++i) mine[i] = pack_bf16(out[16 * j + 4 * i + 2 * r] * inverse, out[16 * j + 4 * i + 2 * r + 1] * inverse);
-        transpose_quad(mine);
-        if (is_row) *reinterpret_cast<uint4*>(a.y + at * D + j * 32 + lane % 4 * 8) = uint4{mine[0], mine[1], mine[2], mine[3]};
-      }
+      if (!kPaged && a.lse != nullptr && is_row && lane % 4 == 0) a.lse[at] = highest[r] * a.scale_log2 * kLn2 + logf(total);
+store_row<D>(a.y + at * D, out, r, inverse, is_row);
     }
-  }
-  // Four threads hold four values each: value i of thread t becomes value t of thread i.
-  __device__ void transpose_quad(uint32_t (&v)[4]) {
-    const bool high = (lane & 2) != 0, odd = (lane & 1) != 0;
-    uint32_t a0 = high ? v[0] : v[2], a1 = high ? v[1] : v[3];
-    a0 = __shfl_xor_sync(~0u, a0, 2), a1 = __shfl_xor_sync(~0u, a1, 2);
-    if (high) v[0] = a0, v[1] = a1;
-    else v[2] = a0, v[3] = a1;
-    a0 = odd ? v[0] : v[1], a1 = odd ? v[2] : v[3];
-    a0 = __shfl_xor_sync(~0u, a0, 1), a1 = __shfl_xor_sync(~0u, a1, 1);
-    if (odd) v[0] = a0, v[2] = a1;
-    else v[1] = a0, v[3] = a1;
   }
 
   __device__ void start_tile(const Tile& t) {
@@ -277,9 +280,11 @@ struct Consumer {
 
   __device__ void run() {
     if (group == 1) pass_turn();
-    for (int index = blockIdx.x; index < a.num_tiles; index += gridDim.x) {
-      const Tile t = Tile::at<kPaged>(a, index);
-      if (!t.is_empty()) work(t);
+    while (true) {
+      shared.q_full.wait(q_parity);
+      q_parity ^= 1;
+      if (shared.tile < 0) return;
+      work(Tile::at<kPaged>(a, shared.tile));
     }
   }
 
@@ -291,8 +296,6 @@ struct Consumer {
     float scores[64], kept[2];
     uint32_t weights[32];
     int tile = t.end_tile() - 1;
-    shared.q_full.wait(q_parity);
-    q_parity ^= 1;
     shared.k_full[k_ring.stage].wait(k_ring.parity);
     await_turn();
     start_scores(scores);
@@ -354,7 +357,7 @@ __global__ void __launch_bounds__(kThreads, 1) forward(const __grid_constant__ M
   __syncthreads();
   if (threadIdx.x < 128) {
     keep_registers<24>();
-    if (threadIdx.x == 0) Producer<D, kPaged>{.shared = shared, .maps = maps, .a = a}.run();
+    if (threadIdx.x < 32) Producer<D, kPaged>{.shared = shared, .maps = maps, .a = a}.run();
   } else {
     take_registers<240>();
     Consumer<D, kPaged>{.shared = shared, .a = a}.run();
@@ -363,15 +366,7 @@ __global__ void __launch_bounds__(kThreads, 1) forward(const __grid_constant__ M
 }
 
 bool has_kernel(Cuda& cuda, const Tensor& q) {
-  return cuda.state().capability() == 90 && q.dtype == DType::kBF16 && (q.dim(2) == 64 || q.dim(2) == 128);
-}
-
-// (T, heads, D) as boxes of 64 columns of one head by `rows` tokens.
-CUtensorMap rows_map(const Tensor& tensor, uint32_t rows) {
-  const uint64_t T = static_cast<uint64_t>(tensor.dim(0)), heads = static_cast<uint64_t>(tensor.dim(1)), D = static_cast<uint64_t>(tensor.dim(2));
-  const uint64_t dims[] = {D, heads, T}, strides[] = {2 * D, 2 * D * heads};
-  const uint32_t box[] = {kColumns, 1, rows};
-  return tensor_map(tensor.data, {.dims = dims, .strides = strides, .box = box});
+  return is_hopper(cuda) && q.dtype == DType::kBF16 && (q.dim(2) == 64 || q.dim(2) == 128);
 }
 
 // (P, K, S, D) as boxes of 64 columns by a page.

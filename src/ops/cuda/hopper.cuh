@@ -1,12 +1,19 @@
 // Hopper's own instructions (sm_90a): barriers in shared memory, copies by the tensor memory accelerator, and matrix products of a
 // warpgroup (four warps) that run on their own until waited for. As in NVIDIA's PTX ISA 8.8, chapters "mbarrier", "cp.async.bulk.tensor"
-// and "wgmma". Include only in files compiled for sm_90a; the bodies vanish elsewhere.
+// and "wgmma". Kernels that use it guard their
+// bodies with __CUDA_ARCH_FEAT_SM90_ALL.
 #pragma once
 
 #include <cuda.h>
 #include <cuda_bf16.h>
 
 #include <cstdint>
+#include <utility>
+
+// Other GPUs see empty kernels.
+#if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#pragma nv_diag_suppress 177
+#endif
 
 namespace poro::cuda::hopper {
 
@@ -80,15 +87,11 @@ __device__ inline void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Pending) : "memory");
 }
 // Keeps the compiler from moving reads or writes of registers over this line: products write theirs unseen.
-template <int N>
-__device__ inline void pin(float (&registers)[N]) {
-#pragma unroll
-  for (float& value : registers) asm volatile("" : "+f"(value)::"memory");
-}
-template <int N>
-__device__ inline void pin(uint32_t (&registers)[N]) {
-#pragma unroll
-  for (uint32_t& value : registers) asm volatile("" : "+r"(value)::"memory");
+__device__ inline void pin_one(float& value) { asm volatile("" : "+f"(value)::"memory"); }
+__device__ inline void pin_one(uint32_t& value) { asm volatile("" : "+r"(value)::"memory"); }
+template <class T, int N>
+__device__ inline void pin(T (&registers)[N]) {  // Not as a loop: unrolled late, it would leave the array in memory.
+  [&]<int... I>(std::integer_sequence<int, I...>) { (pin_one(registers[I]), ...); }(std::make_integer_sequence<int, N>());
 }
 
 // d = a b, or d += a b: 64 rows, twice as many columns as `d` has registers, 16 summed. Thread t of the warpgroup has rows 16 (t / 32) +

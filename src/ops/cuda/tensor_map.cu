@@ -24,8 +24,9 @@ CUtensorMap tensor_map(const void* data, const BoxLayout& layout) {
   static const Encode encode = encoder();
   CUtensorMap map = {};
   const uint32_t steps[4] = {1, 1, 1, 1};
+  const CUtensorMapDataType type = layout.element_bytes == 2 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_UINT8;
   const CUresult result =
-      encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, static_cast<uint32_t>(layout.dims.size()), const_cast<void*>(data), layout.dims.data(),
+      encode(&map, type, static_cast<uint32_t>(layout.dims.size()), const_cast<void*>(data), layout.dims.data(),
              layout.strides.data(), layout.box.data(), steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
              CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   CHECK(result == CUDA_SUCCESS, "cuTensorMapEncodeTiled: error {}", static_cast<int>(result));

@@ -7,11 +7,12 @@
 
 namespace poro::cuda {
 
-// A bf16 tensor as boxes of 64 columns (or all 64 of them) by the given rows, swizzled by 128 bytes; what lies outside is read as zeros.
+// A tensor as boxes of 128 bytes by the given rows, swizzled by 128 bytes; what lies outside is read as zeros.
 // Dimensions from the innermost; `strides` in bytes, of all but the innermost.
 struct BoxLayout {
   std::span<const uint64_t> dims, strides;
   std::span<const uint32_t> box;
+  int element_bytes = 2;  // 2: bf16; 1: any 8 bits
 };
 CUtensorMap tensor_map(const void* data, const BoxLayout& layout);
 
