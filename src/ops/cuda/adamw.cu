@@ -2,7 +2,7 @@
 // steps is rounded by chance, with the CPU's random words.
 #include <cmath>
 
-#include "base/cuda/philox.cuh"
+#include "base/random.h"
 #include "ops/adamw.h"
 #include "ops/cuda/vector.cuh"
 
@@ -43,18 +43,18 @@ struct Noise {
     if (N > 1 && element % 2 == 0) {
 #pragma unroll
       for (int i = 0; i + 1 < N; i += 2) {
-        const uint4 drawn =
-            gpu_philox(seed, static_cast<uint64_t>(element + i) / 2, static_cast<uint64_t>(step));
-        words[i] = {drawn.x, drawn.y};
-        words[i + 1] = {drawn.z, drawn.w};
+        const std::array<uint32_t, 4> drawn =
+            philox(seed, static_cast<uint64_t>(element + i) / 2, static_cast<uint64_t>(step));
+        words[i] = {drawn[0], drawn[1]};
+        words[i + 1] = {drawn[2], drawn[3]};
       }
       return;
     }
 #pragma unroll
     for (int i = 0; i < N; ++i) {
-      const uint4 drawn =
-          gpu_philox(seed, static_cast<uint64_t>(element + i) / 2, static_cast<uint64_t>(step));
-      words[i] = (element + i) % 2 == 0 ? make_uint2(drawn.x, drawn.y) : make_uint2(drawn.z, drawn.w);
+      const std::array<uint32_t, 4> drawn =
+          philox(seed, static_cast<uint64_t>(element + i) / 2, static_cast<uint64_t>(step));
+      words[i] = (element + i) % 2 == 0 ? make_uint2(drawn[0], drawn[1]) : make_uint2(drawn[2], drawn[3]);
     }
   }
   __device__ uint32_t first(int i) const {
