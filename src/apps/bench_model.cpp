@@ -10,6 +10,7 @@
 #include "apps/bench.h"
 #include "apps/limits.h"
 #include "apps/model_options.h"
+#include "apps/trace_file.h"
 #include "base/error.h"
 #include "ops/gpu_limits.h"
 
@@ -25,6 +26,7 @@ struct Options {
   int64_t tokens = 32;    // Measured tokens.
   int64_t sequences = 1;
   int repetitions = 3;
+  std::string trace;
 };
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -134,6 +136,7 @@ void bench_decode(const Options& options) {
   std::vector<SequenceTokens> batch;
   for (int64_t sequence = 0; sequence < options.sequences; ++sequence)
     batch.push_back({.sequence = sequence, .ids = std::span(ids).subspan(static_cast<size_t>(sequence), 1)});
+  const TraceFile trace(*open.device, options.trace);
   const std::vector<Measured> measured = measure(options.repetitions, [&] { return read_limit(model); }, [&] {
     for (int64_t sequence = 0; sequence < options.sequences; ++sequence) cache.truncate(sequence, options.context);
     for (int64_t token = 0; token < options.tokens; ++token) model.likeliest(model.forward(batch, cache));
@@ -152,6 +155,7 @@ void bench_decode(const Options& options) {
                  {"limit_bytes_per_second", found["limit"]},
                  {"share", found["share"]}});
   std::cout << result.dump() << "\n";
+  trace.write();
 }
 
 // Operations of the matrix products for `count` tokens; the head runs for the last one only.
@@ -171,6 +175,7 @@ void bench_prefill(const Options& options) {
     fail("--tokens {} passes the model's limit of {} positions", options.tokens, model.config().max_positions);
   KvCache cache = model.make_cache(1, options.tokens);
   fill_cache(model, cache, 0, options.tokens);  // Touches memory for the first time.
+  const TraceFile trace(*open.device, options.trace);
   const std::vector<Measured> measured = measure(options.repetitions, [&] { return product_limit(model); }, [&] {
     cache.truncate(0, 0);
     fill_cache(model, cache, 0, options.tokens);
@@ -185,6 +190,7 @@ void bench_prefill(const Options& options) {
                  {"limit_flops_per_second", found["limit"]},
                  {"share", found["share"]}});
   std::cout << result.dump() << "\n";
+  trace.write();
 }
 
 void bench_load(const Options& options) {
@@ -224,12 +230,14 @@ void add_bench_model(CLI::App& bench) {
   CLI::App* decode = add_common(bench, *decode_options, "decode", "Tokens per second, one after the other");
   decode->add_option("--tokens", decode_options->tokens, "Tokens of a measurement")->check(CLI::Range(1, 1 << 20));
   decode->add_option("--sequences", decode_options->sequences, "Sequences decoded together")->check(CLI::Range(1, 4096));
+  add_trace_option(*decode, decode_options->trace);
   decode->footer("Example: poro bench decode --model shape:poro2-8b --dtype int8 --context 512 --tokens 32");
   decode->callback([decode_options] { bench_decode(*decode_options); });
 
   CLI::App* prefill = add_common(bench, *prefill_options, "prefill", "Tokens per second of a prompt");
   prefill_options->tokens = 512;
   prefill->add_option("--tokens", prefill_options->tokens, "Tokens of the prompt")->check(CLI::Range(1, 1 << 20));
+  add_trace_option(*prefill, prefill_options->trace);
   prefill->footer("Example: poro bench prefill --model shape:poro2-8b --dtype int8 --tokens 512");
   prefill->callback([prefill_options] { bench_prefill(*prefill_options); });
 

@@ -204,7 +204,8 @@ void add_bench_ops(CLI::App& bench) {
   CLI::App* command = bench.add_subcommand("ops", "Every operation of a Llama layer: microseconds, rate, share of this machine's limit");
   const auto options = std::make_shared<Options>();
   command->add_option("--threads", options->threads, "Threads; 0: every core this process may use");
-  command->add_option("--device", options->device, "cpu, or cuda or cuda:N for the operations of training too, in bf16")->capture_default_str();
+  command->add_option("--device", options->device, "cpu, or cuda or cuda:N for the operations of training too, in bf16")
+      ->capture_default_str();
   command->add_option("--dtype", options->dtype, "Weights of the products on the CPU: f32, f16, bf16, int8 or int4")->capture_default_str();
   command->add_option("--only", options->only, "Operations whose name contains this, as in \"8b T=512 linear\"");
   command->footer("Example: poro bench ops --threads 2 --only 'T=1 '");

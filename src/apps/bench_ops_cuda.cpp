@@ -11,11 +11,14 @@
 #include "base/stopwatch.h"
 #include "ops/adamw.h"
 #include "ops/attention.h"
+#include "ops/convert.h"
 #include "ops/cross_entropy.h"
 #include "ops/embed.h"
+#include "ops/gpu_limits.h"
 #include "ops/linear.h"
 #include "ops/log_probs.h"
 #include "ops/norm.h"
+#include "ops/random_fill.h"
 #include "ops/rope.h"
 #include "ops/squared_norm.h"
 #include "ops/swiglu.h"
@@ -56,6 +59,8 @@ class GpuOpsBench {
 
   void rows(const LayerShape& shape, int64_t tokens);
   void products(const LayerShape& shape, int64_t tokens);
+  void packed_attention(const LayerShape& shape, int64_t tokens);
+  void cached_attention(const LayerShape& shape, int64_t length);
   void head(const LayerShape& shape, int64_t tokens);
   void optimizer();
   nlohmann::ordered_json report() const {
@@ -73,55 +78,35 @@ class GpuOpsBench {
   template <class MakeOp>
   void time(const std::string& name, Limit limit, const MakeOp& make_op);
   bool is_wanted(const std::string& name) const { return name.find(only_) != std::string::npos; }
-  // Normal numbers; the same block of them over and over.
   Tensor random(Arena& arena, DType dtype, Shape shape);
   Tensor integers(Arena& arena, const std::vector<int32_t>& values);
   std::vector<Tensor> several(Arena& arena, DType dtype, Shape shape, double bytes_of_op);
 
   Device& device_;
   std::string only_;
-  Arena blocks_;
-  Tensor block_f32_, block_bf16_;
-  double copy_rate_ = 0, product_rate_ = 0;
+  double copy_rate_, product_rate_;
+  uint64_t seed_ = 0;
   nlohmann::ordered_json rows_ = nlohmann::ordered_json::array();
 };
 
 GpuOpsBench::GpuOpsBench(Device& device, std::string only)
-    : device_(device), only_(std::move(only)), blocks_("random", device) {
-  constexpr int64_t kBlock = int64_t{1} << 22;
-  std::mt19937 engine(1);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(kBlock);
-  std::vector<BFloat16> rounded;
-  for (float& value : values) rounded.emplace_back(value = normal(engine));
-  block_f32_ = blocks_.tensor(DType::kF32, {kBlock}), block_bf16_ = blocks_.tensor(DType::kBF16, {kBlock});
-  device.copy({.data = reinterpret_cast<std::byte*>(values.data()), .dtype = DType::kF32, .shape = {kBlock}},
-              block_f32_);
-  device.copy(
-      {.data = reinterpret_cast<std::byte*>(rounded.data()), .dtype = DType::kBF16, .shape = {kBlock}},
-      block_bf16_);
-
-  Arena arena("limits", device);
-  constexpr int64_t kCopied = int64_t{1} << 30, kSize = 8192;
-  const Tensor from = random(arena, DType::kBF16, {kCopied / 2}),
-               to = random(arena, DType::kBF16, {kCopied / 2});
-  copy_rate_ = 2.0 * kCopied / seconds([&](size_t) { device.copy(from, to); });
-  const Tensor x = from.rows(0, kSize * kSize).reshaped({kSize, kSize}),
-               w = from.rows(kSize * kSize, kSize * kSize).reshaped({kSize, kSize});
-  const Linear product{
-      .x = x, .w = {.values = w}, .y = to.rows(0, kSize * kSize).reshaped({kSize, kSize}), .residual = {}};
-  product_rate_ = cost(product).flops / seconds([&](size_t) { run(device.cuda_backend(), product); });
-  std::fprintf(stderr, "%s: copies %.0f GB/s (read and write), an 8192^3 product %.0f TFLOP/s\n",
+    : device_(device),
+      only_(std::move(only)),
+      copy_rate_(gpu_copy_rate(device)),
+      product_rate_(gpu_product_rate(device)) {
+  std::fprintf(stderr, "%s: copies %.0f GB/s (read and write), a large product %.0f TFLOP/s\n",
                device.name().c_str(), copy_rate_ / 1e9, product_rate_ / 1e12);
 }
 
 Tensor GpuOpsBench::random(Arena& arena, DType dtype, Shape shape) {
-  const Tensor tensor = arena.tensor(dtype, shape), flat = tensor.reshaped({shape.elements()});
-  const Tensor& block = dtype == DType::kF32 ? block_f32_ : block_bf16_;
-  for (int64_t first = 0; first < flat.dim(0); first += block.dim(0)) {
-    const int64_t count = std::min(block.dim(0), flat.dim(0) - first);
-    device_.copy(block.rows(0, count), flat.rows(first, count));
+  const Tensor tensor = arena.tensor(dtype, shape);
+  if (dtype == DType::kBF16) {
+    run(device_, RandomFill{.to = tensor, .seed = ++seed_});
+    return tensor;
   }
+  Arena narrow("bf16", device_);
+  run(device_, Convert{.from = random(narrow, DType::kBF16, shape), .to = tensor});
+  device_.synchronize();
   return tensor;
 }
 
@@ -276,6 +261,54 @@ void GpuOpsBench::products(const LayerShape& shape, int64_t tokens) {
   }
 }
 
+// One document: causal attention's products are half of a square.
+void GpuOpsBench::packed_attention(const LayerShape& shape, int64_t tokens) {
+  const auto name = [&](const char* op) { return fmt::format("{} T={} {}", shape.name, tokens, op); };
+  Arena arena("attention", device_);
+  const DType dtype = device_.activation_dtype();
+  const Shape queries = {tokens, shape.heads, shape.head_dim},
+              keys = {tokens, shape.kv_heads, shape.head_dim};
+  const Tensor q = random(arena, dtype, queries), k = random(arena, dtype, keys),
+               v = random(arena, dtype, keys), y = arena.tensor(dtype, queries);
+  const Tensor lse = arena.tensor(DType::kF32, {tokens, shape.heads}),
+               starts = integers(arena, std::vector<int32_t>(static_cast<size_t>(tokens)));
+  const Tensor dy = random(arena, dtype, queries), dq = arena.tensor(dtype, queries),
+               dk = arena.tensor(dtype, keys), dv = arena.tensor(dtype, keys);
+  const PackedAttention forward{.q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse};
+  time(name("attention"), Limit::kArithmetic, [&](size_t) { return forward; });
+  run(device_, forward);  // Gives lse, whether it was asked for or not.
+  time(name("attention backward"), Limit::kArithmetic, [&](size_t) {
+    return PackedAttentionBackward{
+        .q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse, .dy = dy, .dq = dq, .dk = dk, .dv = dv};
+  });
+}
+
+// One new token of one sequence.
+void GpuOpsBench::cached_attention(const LayerShape& shape, int64_t length) {
+  constexpr int64_t kPage = 64;
+  Arena arena("cache", device_);
+  const Shape cache = {length / kPage, shape.kv_heads, kPage, shape.head_dim};
+  const auto keys = several(arena, DType::kBF16, cache, 4.0 * static_cast<double>(cache.elements()));
+  std::vector<int32_t> pages(static_cast<size_t>(length / kPage));
+  std::iota(pages.begin(), pages.end(), 0);
+  const Tensor table = integers(arena, pages).reshaped({1, length / kPage}),
+               row_starts = integers(arena, {0, 1});
+  const Tensor lengths = integers(arena, {static_cast<int32_t>(length)});
+  const Tensor q = random(arena, device_.activation_dtype(), {1, shape.heads, shape.head_dim}),
+               y = arena.tensor(q.dtype, q.shape);
+  time(fmt::format("{} attention of one token to {}", shape.name, length), Limit::kMemory, [&](size_t i) {
+    return CachedAttention{.q = q,
+                           .keys = keys[i % keys.size()],
+                           .values = keys[(i + 1) % keys.size()],
+                           .page_table = table,
+                           .row_starts = row_starts,
+                           .lengths = lengths,
+                           .y = y,
+                           .max_new_tokens = 1,
+                           .max_length = length};
+  });
+}
+
 void GpuOpsBench::head(const LayerShape& shape, int64_t tokens) {
   const auto name = [&](const char* op) { return fmt::format("{} T={} {}", shape.name, tokens, op); };
   Arena arena("head", device_);
@@ -344,6 +377,8 @@ nlohmann::ordered_json bench_ops_on_gpu(Device& device, const std::string& only)
   GpuOpsBench bench(device, only);
   for (const int64_t tokens : {1, 32, 2048, 8192}) bench.rows(k8b, tokens);
   bench.optimizer();
+  for (const int64_t tokens : {2048, 8192}) bench.packed_attention(k8b, tokens);
+  for (const int64_t length : {512, 8192, 65536}) bench.cached_attention(k8b, length);
   for (const int64_t tokens : {2048, 8192}) bench.head(k8b, tokens);
   for (const LayerShape& shape : {k8b, k70b})
     for (const int64_t tokens : {32, 2048, 8192}) bench.products(shape, tokens);

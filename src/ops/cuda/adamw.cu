@@ -2,7 +2,7 @@
 // steps is rounded by chance, with the CPU's random words.
 #include <cmath>
 
-#include "base/cuda/philox.cuh"
+#include "base/random.h"
 #include "ops/adamw.h"
 #include "ops/cuda/vector.cuh"
 
@@ -28,57 +28,29 @@ Factors factors_of(const AdamW& op) {
           .root_scale = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(op.beta2, steps)))};
 }
 
-// round_by_chance of ops/stochastic_rounding.h; `noise` has 16 bits, and the result is a bf16 exactly.
-__device__ __forceinline__ float rounded_by_chance(float value, uint32_t noise) {
+// round_by_chance of ops/stochastic_rounding.h, by `noise` of 16 bits.
+__device__ __forceinline__ __nv_bfloat16 rounded_by_chance(float value, uint32_t noise) {
   const uint32_t bits = __float_as_uint(value) + (isfinite(value) ? noise : 0u);
-  return __uint_as_float(bits & 0xffff0000u);
+  return __ushort_as_bfloat16(static_cast<unsigned short>(bits >> 16));
 }
 
-// The draws for elements from `element` on: rounding_words of each, from one draw for two of them.
-template <int N>
-struct Noise {
-  uint2 words[N];
+template <class T>
+__device__ __forceinline__ T stored(float value, uint32_t noise) {
+  if constexpr (sizeof(T) == 2)
+    return rounded_by_chance(value, noise);
+  else
+    return value;
+}
 
-  __device__ __forceinline__ Noise(uint64_t seed, int64_t element, int64_t step) {
-    if (N > 1 && element % 2 == 0) {
-#pragma unroll
-      for (int i = 0; i + 1 < N; i += 2) {
-        const uint4 drawn =
-            gpu_philox(seed, static_cast<uint64_t>(element + i) / 2, static_cast<uint64_t>(step));
-        words[i] = {drawn.x, drawn.y};
-        words[i + 1] = {drawn.z, drawn.w};
-      }
-      return;
-    }
-#pragma unroll
-    for (int i = 0; i < N; ++i) {
-      const uint4 drawn =
-          gpu_philox(seed, static_cast<uint64_t>(element + i) / 2, static_cast<uint64_t>(step));
-      words[i] = (element + i) % 2 == 0 ? make_uint2(drawn.x, drawn.y) : make_uint2(drawn.z, drawn.w);
-    }
-  }
-  __device__ uint32_t first(int i) const {
-    return words[i].x & 0xffffu;
-  }
-  __device__ uint32_t second(int i) const {
-    return words[i].x >> 16;
-  }
-  __device__ uint32_t weight(int i) const {
-    return words[i].y & 0xffffu;
-  }
-};
-template <>
-struct Noise<0> {
-  __device__ Noise(uint64_t, int64_t, int64_t) {}
-  __device__ uint32_t first(int) const { return 0; }
-  __device__ uint32_t second(int) const { return 0; }
-  __device__ uint32_t weight(int) const { return 0; }
-};
-
-// To two units in the last place.
+// To two units in the last place. Numbers that are not normal count as 0.
 __device__ __forceinline__ float root(float value) {
   float result;
-  asm("sqrt.approx.f32 %0, %1;" : "=f"(result) : "f"(value));
+  asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(value));
+  return result;
+}
+__device__ __forceinline__ float reciprocal(float value) {
+  float result;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(value));
   return result;
 }
 
@@ -93,39 +65,58 @@ struct AdamWTensors {
   int64_t first_element, step;
 };
 
+template <class T, int N>
+__device__ __forceinline__ Pack<T, N> load_up_to(const T* from, int64_t left) {
+  if (left >= N) return load_pack<N>(from);
+  Pack<T, N> result{};
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    if (i < left) result.v[i] = from[i];
+  return result;
+}
+
+template <class T, int N>
+__device__ __forceinline__ void store_up_to(T* to, int64_t left, const Pack<T, N>& pack) {
+  if (left >= N) {
+    *reinterpret_cast<Pack<T, N>*>(to) = pack;
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    if (i < left) to[i] = pack.v[i];
+}
+
+// Elements at + [0, N). With N > 1 the first is even, because two elements share a draw of random numbers.
 template <class W, class G, class M, int N>
-__global__ void __launch_bounds__(kThreads) adamw_kernel(AdamWTensors<W, G, M> t, Factors f) {
-  constexpr bool kChanceW = sizeof(W) == 2, kChanceM = sizeof(M) == 2;
+__global__ void __launch_bounds__(kThreads, 4) adamw_kernel(AdamWTensors<W, G, M> t, Factors f) {
   const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N, left = t.count - at;
   if (left <= 0) return;
-  const bool is_whole = left >= N;
-  Floats<N> weights = is_whole ? load<N>(t.weights + at) : load_some<N>(t.weights + at, left);
-  const Floats<N> gradients = is_whole ? load<N>(t.gradient + at) : load_some<N>(t.gradient + at, left);
-  Floats<N> firsts = is_whole ? load<N>(t.first + at) : load_some<N>(t.first + at, left);
-  Floats<N> seconds = is_whole ? load<N>(t.second + at) : load_some<N>(t.second + at, left);
-  const Noise<kChanceW || kChanceM ? N : 0> noise(t.seed, t.first_element + at, t.step);
+  Pack<W, N> weights = load_up_to<W, N>(t.weights + at, left);
+  const Pack<G, N> gradients = load_up_to<G, N>(t.gradient + at, left);
+  Pack<M, N> firsts = load_up_to<M, N>(t.first + at, left), seconds = load_up_to<M, N>(t.second + at, left);
+  Pack<__nv_bfloat16, N> rounded;
+  std::array<uint32_t, 4> drawn{};
 #pragma unroll
   for (int i = 0; i < N; ++i) {
-    const float gradient = gradients.v[i] * f.scale;
-    const float first = f.beta1 * firsts.v[i] + f.rest1 * gradient;
-    const float second = f.beta2 * seconds.v[i] + f.rest2 * gradient * gradient;
-    const float step = __fdividef(f.rate * first, root(second) * f.root_scale + f.eps);
-    const float weight = weights.v[i] * f.decay - step;
-    firsts.v[i] = kChanceM ? rounded_by_chance(first, noise.first(i)) : first;
-    seconds.v[i] = kChanceM ? rounded_by_chance(second, noise.second(i)) : second;
-    weights.v[i] = kChanceW ? rounded_by_chance(weight, noise.weight(i)) : weight;
+    const int64_t element = t.first_element + at + i;
+    if (i % 2 == 0 && (sizeof(W) == 2 || sizeof(M) == 2))
+      drawn = philox(t.seed, static_cast<uint64_t>(element) / 2, static_cast<uint64_t>(t.step));
+    const bool is_odd = N > 1 ? i % 2 == 1 : element % 2 == 1;
+    const uint32_t low = is_odd ? drawn[2] : drawn[0], high = is_odd ? drawn[3] : drawn[1];
+    const float gradient = to_float(gradients.v[i]) * f.scale;
+    const float first = f.beta1 * to_float(firsts.v[i]) + f.rest1 * gradient;
+    const float second = f.beta2 * to_float(seconds.v[i]) + f.rest2 * gradient * gradient;
+    const float step = f.rate * first * reciprocal(root(second) * f.root_scale + f.eps);
+    const float weight = to_float(weights.v[i]) * f.decay - step;
+    firsts.v[i] = stored<M>(first, low & 0xffffu);
+    seconds.v[i] = stored<M>(second, low >> 16);
+    weights.v[i] = stored<W>(weight, high & 0xffffu);
+    rounded.v[i] = from_float<__nv_bfloat16>(to_float(weights.v[i]));
   }
-  if (is_whole) {
-    store<N>(t.weights + at, weights);
-    store<N>(t.first + at, firsts);
-    store<N>(t.second + at, seconds);
-    if (t.rounded != nullptr) store<N>(t.rounded + at, weights);
-  } else {
-    store_some<N>(t.weights + at, left, weights);
-    store_some<N>(t.first + at, left, firsts);
-    store_some<N>(t.second + at, left, seconds);
-    if (t.rounded != nullptr) store_some<N>(t.rounded + at, left, weights);
-  }
+  store_up_to(t.weights + at, left, weights);
+  store_up_to(t.first + at, left, firsts);
+  store_up_to(t.second + at, left, seconds);
+  if (t.rounded != nullptr) store_up_to(t.rounded + at, left, rounded);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace poro {
 namespace {
 
-constexpr int kThreads = 1024;
+constexpr int kThreads = 512;
 constexpr int64_t kLogitBytes = int64_t{512} << 20;  // Of a chunk.
 
 // Rows of a chunk: as many as fit, a multiple of the products' tiles.
@@ -29,7 +29,7 @@ struct Targets {
 };
 
 template <class P, int N>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 3)
     target_log_probs_kernel(const float* logits, Targets targets, P* logp, double* lse) {
   const int64_t t = blockIdx.x;
   if (targets.ids[t] < 0) {
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // Turns each row of logits into coefficient (softmax - onehot), in X from the row's beginning on.
 template <class X, class P, int N>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 3)
     cross_entropy_kernel(float* logits, Targets targets, const double* coefficients, P* logp,
                          const double* lse) {
   const int64_t t = blockIdx.x, vocab = targets.vocab, target = targets.ids[t] - targets.first_id;

@@ -19,20 +19,32 @@ __global__ void embed_kernel(const int32_t* ids, const W* table, Y* y, int64_t v
     store<N>(y + to + at, is_here ? load<N>(table + row * width + at) : Floats<N>{});
 }
 
-// counts[row]: how many tokens have it; firsts[row]: the first of them.
-__global__ void count_ids(const int32_t* ids, int tokens, int64_t vocab, int64_t first_id, int* counts,
-                          int* firsts) {
+// What is known of the ids of a batch, in scratch memory.
+struct IdTable {
+  int *counts, *firsts;  // (vocab): how many tokens have the id, and the first of them
+  int* distinct;         // Those first tokens, in any order
+  int* num_distinct;
+};
+
+__global__ void count_ids(const int32_t* ids, int tokens, int64_t vocab, int64_t first_id, IdTable table) {
   const int t = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (t >= tokens) return;
   const int64_t row = ids[t] - first_id;
   if (row < 0 || row >= vocab) return;
-  atomicAdd(counts + row, 1);
-  atomicMin(firsts + row, t);
+  atomicAdd(table.counts + row, 1);
+  atomicMin(table.firsts + row, t);
+}
+
+__global__ void list_ids(const int32_t* ids, int tokens, int64_t vocab, int64_t first_id, IdTable table) {
+  const int t = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
+  if (t >= tokens) return;
+  const int64_t row = ids[t] - first_id;
+  if (row >= 0 && row < vocab && table.firsts[row] == t) table.distinct[atomicAdd(table.num_distinct, 1)] = t;
 }
 
 constexpr int kIdsEach = 8;                   // Ids a thread looks at in one go.
 constexpr int kWindow = kThreads * kIdsEach;  // Ids a block looks at.
-constexpr int kRowsAhead = 16;                // Rows on their way from memory.
+constexpr int kRowsAhead = 8;                 // Rows on their way from memory.
 
 // Fills `list` with the tokens of [begin, begin + kWindow) that have `id`, in order; returns how many.
 __device__ int find_tokens(const int32_t* ids, int begin, int tokens, int id, int* list, int* warp_counts) {
@@ -63,42 +75,44 @@ __device__ int find_tokens(const int32_t* ids, int begin, int tokens, int id, in
   return total;
 }
 
-// A block for a token and kThreads * N columns.
+// A block takes ids blockIdx.x, blockIdx.x + gridDim.x, ... of the distinct ones, and kThreads * N columns.
 template <class Y, class W, int N>
 __global__ void __launch_bounds__(kThreads)
-    embed_backward_kernel(const int32_t* ids, const Y* dy, W* dtable, int tokens, int64_t vocab, int width,
-                          int64_t first_id, const int* counts, const int* firsts) {
+    embed_backward_kernel(const int32_t* ids, const Y* dy, W* dtable, int tokens, int width, int64_t first_id,
+                          IdTable table) {
   __shared__ int list[kWindow], warp_counts[kThreads / kWarp];
-  const int first = static_cast<int>(blockIdx.x), id = ids[first];
-  const int64_t row = id - first_id;
-  if (row < 0 || row >= vocab || firsts[row] != first) return;
-  const int at = (static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x)) * N;
+  const int at = (static_cast<int>(blockIdx.y) * kThreads + static_cast<int>(threadIdx.x)) * N,
+            num_distinct = *table.num_distinct;
   const bool is_mine = at < width;
-  Floats<N> sum{};
-  const auto add = [&](const Pack<Y, N>& pack) {
-    const Floats<N> more = to_floats(pack);
+  for (int which = static_cast<int>(blockIdx.x); which < num_distinct; which += static_cast<int>(gridDim.x)) {
+    const int first = table.distinct[which], id = ids[first];
+    const int64_t row = id - first_id;
+    Floats<N> sum{};
+    const auto add = [&](const Pack<Y, N>& pack) {
+      const Floats<N> more = to_floats(pack);
 #pragma unroll
-    for (int i = 0; i < N; ++i) sum.v[i] += more.v[i];
-  };
-  if (is_mine)
-    sum = load<N>(dtable + row * width + at),
-    add(load_pack<N>(dy + static_cast<int64_t>(first) * width + at));
-  int left = counts[row] - 1;
-  for (int begin = first + 1; left > 0; begin += kWindow) {
-    const int found = find_tokens(ids, begin, tokens, id, list, warp_counts);
-    left -= found;
-    for (int i = 0; is_mine && i < found; i += kRowsAhead) {
-      Pack<Y, N> rows[kRowsAhead];
+      for (int i = 0; i < N; ++i) sum.v[i] += more.v[i];
+    };
+    if (is_mine)
+      sum = load<N>(dtable + row * width + at),
+      add(load_pack<N>(dy + static_cast<int64_t>(first) * width + at));
+    int left = table.counts[row] - 1;
+    for (int begin = first + 1; left > 0; begin += kWindow) {
+      const int found = find_tokens(ids, begin, tokens, id, list, warp_counts);
+      left -= found;
+      for (int i = 0; is_mine && i < found; i += kRowsAhead) {
+        Pack<Y, N> rows[kRowsAhead];
 #pragma unroll
-      for (int j = 0; j < kRowsAhead; ++j)
-        if (i + j < found) rows[j] = load_pack<N>(dy + static_cast<int64_t>(list[i + j]) * width + at);
+        for (int j = 0; j < kRowsAhead; ++j)
+          if (i + j < found) rows[j] = load_pack<N>(dy + static_cast<int64_t>(list[i + j]) * width + at);
 #pragma unroll
-      for (int j = 0; j < kRowsAhead; ++j)
-        if (i + j < found) add(rows[j]);
+        for (int j = 0; j < kRowsAhead; ++j)
+          if (i + j < found) add(rows[j]);
+      }
+      __syncthreads();  // The list has been read.
     }
-    __syncthreads();  // The list has been read.
+    if (is_mine) store<N>(dtable + row * width + at, sum);
   }
-  if (is_mine) store<N>(dtable + row * width + at, sum);
 }
 
 }  // namespace
@@ -130,21 +144,29 @@ void run(Cuda& cuda, const EmbedBackward& op) {
   const int width = static_cast<int>(op.dy.dim(1));
   const int64_t vocab = op.dtable.dim(0);
   const cudaStream_t stream = cuda.state().stream;
-  const size_t bytes = static_cast<size_t>(vocab) * sizeof(int);
-  int* counts = reinterpret_cast<int*>(cuda.scratch(2 * bytes));
-  int* firsts = counts + vocab;
-  CUDA_CHECK(cudaMemsetAsync(counts, 0, bytes, stream));
-  CUDA_CHECK(cudaMemsetAsync(firsts, kNever & 0xff, bytes, stream));
+  const size_t rows = static_cast<size_t>(vocab);
+  int* scratch = reinterpret_cast<int*>(cuda.scratch((2 * rows + tokens + 1) * sizeof(int)));
+  const IdTable table{.counts = scratch + 1,
+                      .firsts = scratch + 1 + rows,
+                      .distinct = scratch + 1 + 2 * rows,
+                      .num_distinct = scratch};
+  CUDA_CHECK(cudaMemsetAsync(scratch, 0, (1 + rows) * sizeof(int), stream));
+  CUDA_CHECK(cudaMemsetAsync(table.firsts, kNever & 0xff, rows * sizeof(int), stream));
   const int32_t* ids = gpu_data<int32_t>(op.ids);
   count_ids<<<blocks_of(tokens, 256), 256, 0, stream>>>(ids, static_cast<int>(tokens), vocab, op.first_id,
-                                                        counts, firsts);
+                                                        table);
+  CUDA_CHECK_LAUNCH();
+  list_ids<<<blocks_of(tokens, 256), 256, 0, stream>>>(ids, static_cast<int>(tokens), vocab, op.first_id,
+                                                       table);
   CUDA_CHECK_LAUNCH();
   with_type<DType::kBF16, DType::kF32>(op.dy.dtype, [&]<class Y>() {
     with_type<DType::kF32, DType::kBF16>(op.dtable.dtype, [&]<class W>() {
       const auto launch = [&]<int N>() {
-        embed_backward_kernel<Y, W, N><<<dim3(tokens, blocks_of(width, kThreads * N)), kThreads, 0, stream>>>(
-            ids, gpu_data<Y>(op.dy), gpu_data<W>(op.dtable), static_cast<int>(tokens), vocab, width,
-            op.first_id, counts, firsts);
+        const unsigned most = 8 * static_cast<unsigned>(cuda.state().num_multiprocessors());
+        embed_backward_kernel<Y, W, N>
+            <<<dim3(std::min(tokens, most), blocks_of(width, kThreads * N)), kThreads, 0, stream>>>(
+                ids, gpu_data<Y>(op.dy), gpu_data<W>(op.dtable), static_cast<int>(tokens), width, op.first_id,
+                table);
       };
       if (is_packed(width, 8, {op.dy.data, op.dtable.data}))
         launch.template operator()<8>();

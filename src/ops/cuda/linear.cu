@@ -9,8 +9,8 @@ namespace poro {
 namespace {
 
 void check_types(const Tensor& x, const Tensor& y, const Tensor& residual) {
-  CHECK(x.place == Place::kGpu && y.place == Place::kGpu && (!residual || residual.place == Place::kGpu), "{} or {} is not on the GPU", x.str(),
-        y.str());
+  CHECK(x.place == Place::kGpu && y.place == Place::kGpu && (!residual || residual.place == Place::kGpu), "{} or {} is not on the GPU",
+        x.str(), y.str());
   CHECK(!residual || residual.dtype == y.dtype, "residual {} beside {}", residual.str(), y.str());
 }
 

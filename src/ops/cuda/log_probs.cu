@@ -5,8 +5,11 @@
 namespace poro {
 namespace {
 
+constexpr int kThreads = 512;
+
 template <class T, class P, int N>
-__global__ void log_probs_kernel(const T* logits, const int32_t* targets, P* logp, int64_t vocab) {
+__global__ void __launch_bounds__(kThreads, 3)
+    log_probs_kernel(const T* logits, const int32_t* targets, P* logp, int64_t vocab) {
   const T* row = logits + blockIdx.x * vocab;
   const Denominator denominator = row_denominator<N>(row, vocab);
   if (threadIdx.x > 0) return;
@@ -25,11 +28,11 @@ void run(Cuda& cuda, const LogProbs& op) {
   with_type<DType::kF32, DType::kBF16>(op.logits.dtype, [&]<class T>() {
     with_type<DType::kF32, DType::kF64, DType::kBF16>(op.logp.dtype, [&]<class P>() {
       const auto launch = [&]<int N>() {
-        log_probs_kernel<T, P, N><<<rows, threads_of(vocab / N + 1, 1024), 0, cuda.state().stream>>>(
+        log_probs_kernel<T, P, N><<<rows, threads_of(vocab / N + 1, kThreads), 0, cuda.state().stream>>>(
             gpu_data<T>(op.logits), gpu_data<int32_t>(op.targets), gpu_data<P>(op.logp), vocab);
       };
       if (is_packed(vocab, 8, {op.logits.data}))
-        launch.template operator()<16 / sizeof(T)>();
+        launch.template operator()<8>();
       else
         launch.template operator()<1>();
     });

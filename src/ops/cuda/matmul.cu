@@ -86,7 +86,8 @@ class Plan {
   }
 
   static void layout(cublasLtMatrixLayout_t& matrix, DType dtype, int64_t rows, int64_t columns, int64_t stride) {
-    CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&matrix, blas_type(dtype), static_cast<uint64_t>(rows), static_cast<uint64_t>(columns), stride));
+    CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&matrix, blas_type(dtype), static_cast<uint64_t>(rows), static_cast<uint64_t>(columns),
+                                            stride));
   }
 
   void choose(Cuda::State& state, const Matmul& m) {
@@ -105,7 +106,8 @@ class Plan {
     cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
     CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(state.blas, description_, first_, second_, result_, result_, wish, 1, &best, &found));
-    CHECK(found == 1, "cuBLAS knows no product of ({}, {}) and ({}, {}) in {}", m.rows, m.depth, m.depth, m.columns, dtype_name(m.operands));
+    CHECK(found == 1, "cuBLAS knows no product of ({}, {}) and ({}, {}) in {}", m.rows, m.depth, m.depth, m.columns,
+          dtype_name(m.operands));
     algorithm_ = best.algo;
     cublasLtMatmulPreferenceDestroy(wish);
   }

@@ -1,5 +1,5 @@
-// One block for a token: its D/2 angles once, in double, and then all heads. Elements are on their way from
-// memory while the angles are computed.
+// A thread turns the same few pairs of several heads, so that it computes their angles once, in double, while
+// the elements are on their way from memory.
 #include "ops/cuda/vector.cuh"
 #include "ops/rope.h"
 
@@ -24,51 +24,47 @@ __device__ __forceinline__ Turn turn_by(int position, double frequency, float si
 }
 
 constexpr int kThreads = 256;
-constexpr int kItems = 4;  // Of a thread at once.
+constexpr int kHeads = 4;  // On their way at once.
 
 struct RopeShape {
   int tokens, heads, half;
+  int heads_each;  // Of a thread.
 };
 
-// A block for `share` tokens. An item is N pairs of a head.
 template <class T, int N>
-__global__ void __launch_bounds__(kThreads)
-    rope_kernel(T* x, const int32_t* positions, const double* frequencies, RopeShape shape, int share,
-                float sign) {
-  extern __shared__ Turn turns[];  // (share, half)
-  const int half = shape.half, first = static_cast<int>(blockIdx.x) * share, packs = half / N,
-            token_items = shape.heads * packs;
-  const int tokens = min(share, shape.tokens - first), items = tokens * token_items;
-  const auto low_of = [&](int item) {
-    return x + (static_cast<int64_t>(first) * shape.heads + item / packs) * 2 * half + item % packs * N;
-  };
-  for (int begin = static_cast<int>(threadIdx.x); begin - static_cast<int>(threadIdx.x) < items;
-       begin += kThreads * kItems) {
-    Pack<T, N> lows[kItems], highs[kItems];
+__global__ void __launch_bounds__(kThreads, 3)
+    rope_kernel(T* x, const int32_t* positions, const double* frequencies, RopeShape shape, float sign) {
+  const int packs = shape.half / N, groups = (shape.heads + shape.heads_each - 1) / shape.heads_each;
+  const int64_t thread = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const int pack = static_cast<int>(thread % packs), group = static_cast<int>(thread / packs % groups);
+  const int64_t token = thread / packs / groups;
+  if (token >= shape.tokens) return;
+  const int first = group * shape.heads_each, last = min(first + shape.heads_each, shape.heads);
+  const auto low_of = [&](int head) { return x + (token * shape.heads + head) * 2 * shape.half + pack * N; };
+  Turn turns[N];
+  for (int begin = first; begin < last; begin += kHeads) {
+    Pack<T, N> lows[kHeads], highs[kHeads];
 #pragma unroll
-    for (int j = 0; j < kItems; ++j) {
-      const int item = begin + j * kThreads;
-      if (item < items) lows[j] = load_pack<N>(low_of(item)), highs[j] = load_pack<N>(low_of(item) + half);
-    }
-    if (begin == static_cast<int>(threadIdx.x)) {
-      for (int i = begin; i < tokens * half; i += kThreads)
-        turns[i] = turn_by(positions[first + i / half], frequencies[i % half], sign);
-      __syncthreads();
+    for (int j = 0; j < kHeads; ++j)
+      if (begin + j < last)
+        lows[j] = load_pack<N>(low_of(begin + j)), highs[j] = load_pack<N>(low_of(begin + j) + shape.half);
+    if (begin == first) {
+      const int position = positions[token];
+#pragma unroll
+      for (int i = 0; i < N; ++i) turns[i] = turn_by(position, frequencies[pack * N + i], sign);
     }
 #pragma unroll
-    for (int j = 0; j < kItems; ++j) {
-      const int item = begin + j * kThreads;
-      if (item >= items) continue;
-      const Turn* turn = turns + item / token_items * half + item % packs * N;
+    for (int j = 0; j < kHeads; ++j) {
+      if (begin + j >= last) continue;
       Floats<N> low = to_floats(lows[j]), high = to_floats(highs[j]);
 #pragma unroll
       for (int i = 0; i < N; ++i) {
         const float a = low.v[i], b = high.v[i];
-        low.v[i] = a * turn[i].cosine - b * turn[i].sine;
-        high.v[i] = b * turn[i].cosine + a * turn[i].sine;
+        low.v[i] = a * turns[i].cosine - b * turns[i].sine;
+        high.v[i] = b * turns[i].cosine + a * turns[i].sine;
       }
-      store<N>(low_of(item), low);
-      store<N>(low_of(item) + half, high);
+      store<N>(low_of(begin + j), low);
+      store<N>(low_of(begin + j) + shape.half, high);
     }
   }
 }
@@ -77,19 +73,19 @@ __global__ void __launch_bounds__(kThreads)
 
 void run(Cuda& cuda, const Rope& op) {
   if (op.x.dim(0) == 0) return;
+  // Few tokens leave threads to spare: then each takes fewer heads.
+  constexpr int kManyTokens = 256;
   const RopeShape shape{.tokens = static_cast<int>(op.x.dim(0)),
                         .heads = static_cast<int>(op.x.dim(1)),
-                        .half = static_cast<int>(op.x.dim(2) / 2)};
+                        .half = static_cast<int>(op.x.dim(2) / 2),
+                        .heads_each = op.x.dim(0) < kManyTokens ? kHeads : 2 * kHeads};
   const float sign = op.rotation == Rotation::kForward ? 1.0f : -1.0f;
   with_type<DType::kBF16, DType::kF32>(op.x.dtype, [&]<class T>() {
     const auto launch = [&]<int N>() {
-      // As many tokens as a block has hands for, but every multiprocessor gets some.
-      const int full = kThreads * kItems * N / (shape.heads * shape.half);
-      const int share = std::max(1, std::min(full, shape.tokens / cuda.state().num_multiprocessors()));
-      rope_kernel<T, N>
-          <<<blocks_of(shape.tokens, share), kThreads, static_cast<size_t>(share * shape.half) * sizeof(Turn),
-             cuda.state().stream>>>(gpu_data<T>(op.x), gpu_data<int32_t>(op.positions),
-                                    gpu_data<double>(op.frequencies), shape, share, sign);
+      const int64_t groups = (shape.heads + shape.heads_each - 1) / shape.heads_each;
+      const unsigned blocks = blocks_of(shape.tokens * groups * (shape.half / N), kThreads);
+      rope_kernel<T, N><<<blocks, kThreads, 0, cuda.state().stream>>>(
+          gpu_data<T>(op.x), gpu_data<int32_t>(op.positions), gpu_data<double>(op.frequencies), shape, sign);
     };
     if (is_packed(shape.half, 8, {op.x.data}))
       launch.template operator()<16 / sizeof(T)>();

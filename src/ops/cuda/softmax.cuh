@@ -28,22 +28,26 @@ __device__ __forceinline__ Denominator block_join(Denominator mine) {
   return {highest, block_reduce(JoinDenominators::scaled(mine, highest))};
 }
 
-// Of a row's `count` elements, on every thread of the block. N > 1 needs an aligned row.
+// Of a row's `count` elements, on every thread of the block. N > 1 needs an aligned row whose length is a
+// multiple of N. The next pack is on its way while one is added.
 template <int N, class T>
 __device__ Denominator row_denominator(const T* row, int64_t count) {
   Denominator mine;
-  for (int64_t at = static_cast<int64_t>(threadIdx.x) * N; at < count;
-       at += static_cast<int64_t>(blockDim.x) * N) {
-    const Floats<N> x = at + N <= count ? load<N>(row + at) : load_some<N>(row + at, count - at);
+  const int64_t stride = static_cast<int64_t>(blockDim.x) * N;
+  int64_t at = static_cast<int64_t>(threadIdx.x) * N;
+  Pack<T, N> next{};
+  if (at < count) next = load_pack<N>(row + at);
+  while (at < count) {
+    const Floats<N> x = to_floats(next);
+    at += stride;
+    if (at < count) next = load_pack<N>(row + at);
     float highest = mine.highest;
 #pragma unroll
-    for (int i = 0; i < N; ++i)
-      if (at + i < count) highest = fmaxf(highest, x.v[i]);
+    for (int i = 0; i < N; ++i) highest = fmaxf(highest, x.v[i]);
     if (highest == -INFINITY) continue;
     if (highest != mine.highest) mine = {highest, JoinDenominators::scaled(mine, highest)};
 #pragma unroll
-    for (int i = 0; i < N; ++i)
-      if (at + i < count) mine.sum += __expf(x.v[i] - highest);  // Good to 1e-7 where terms are large.
+    for (int i = 0; i < N; ++i) mine.sum += __expf(x.v[i] - highest);  // Good to 1e-7 where terms are large.
   }
   return block_join(mine);
 }
