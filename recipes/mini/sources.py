@@ -39,7 +39,7 @@ class Sources:
         else:
             content = path.read_text(encoding="utf-8")
         if self.share < 1:
-            content = content[:int(len(content) * self.share)].rsplit("\n", 1)[0]
+            content = content[:content.find("\n", int(len(content) * self.share))]  # Whole lines
         return content
 
     def lines(self, name):

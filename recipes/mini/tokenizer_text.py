@@ -9,7 +9,7 @@ import sys
 
 # Characters of each part: the tokenizer sees the two languages as often, native Finnish before translated.
 PARTS = (("pretrain/native-fi", 16e6), ("pretrain/sentences-fi", 6e6), ("pretrain/translated-fi", 6e6),
-         ("pretrain/english", 20e6), ("sft/written", 4e6))
+         ("pretrain/english", 20e6), ("steps/prose", 4e6))
 
 
 def main():

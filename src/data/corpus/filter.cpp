@@ -188,10 +188,9 @@ const Rule kRules[] = {
      [](const Measured& m, const FilterOptions&) { return m.text.find("\uFFFD") != m.text.npos; }},
     {"lorem ipsum",  // C4
      [](const Measured& m, const FilterOptions&) {
-       return std::search(m.words.begin(), m.words.end(), std::begin({"lorem", "ipsum"}),
-                          std::end({"lorem", "ipsum"}), [](const std::string& word, const char* wanted) {
-                            return word == wanted;
-                          }) != m.words.end();
+       constexpr std::string_view kText[] = {"lorem", "ipsum"};
+       return std::search(m.words.begin(), m.words.end(), std::begin(kText), std::end(kText)) !=
+              m.words.end();
      }},
     {"repetition",
      [](const Measured& m, const FilterOptions& o) {

@@ -11,9 +11,9 @@
 namespace poro {
 
 struct FilterOptions {
-  std::filesystem::path identifier;  // lid.176.ftz; empty: languages are not looked at
-  double min_probability = 0.65;     // C4 has 0.99, FineWeb 0.65
-  std::string language;              // What every document should be; empty: what its "lang" says
+  std::filesystem::path identifier = {};  // lid.176.ftz; empty: languages are not looked at
+  double min_probability = 0.65;          // C4 has 0.99, FineWeb 0.65
+  std::string language = {};              // What every document should be; empty: what its "lang" says
   int64_t min_words = 50, max_words = 100000;
   double max_word_length = 10;   // Mean; Finnish wants 14
   double max_symbols = 1;        // Share of characters that are <>{}[]|\_=#@$%^~`*
