@@ -1,4 +1,4 @@
-// Files of one JSON object a line, as they come: with blank lines, and with lines that a killed writer left
+// Files of one JSON object a line, or Parquet files of rows, as they come: with blank lines, and with lines that a killed writer left
 // half done. The caller decides what such a line means; it is never dropped unseen.
 #pragma once
 
@@ -19,7 +19,8 @@ struct JsonLines {
   std::vector<std::string> broken;  // One sentence for each line that is no JSON object.
 };
 
-// Throws Error when the file cannot be read.
+// Throws Error when the file cannot be read. What Python writes and JSON does not have is understood: NaN is
+// null, and half a surrogate pair U+FFFD.
 JsonLines read_json_lines(const std::filesystem::path& path);
 
 // The same for a file that must be whole: throws Error for the first broken line. Blank lines pass.

@@ -10,7 +10,8 @@ namespace {
 
 // White space and word characters as Python has them, written out: PCRE2 leaves out U+001C..U+001F, takes
 // U+180E for white space, and from 10.43 on counts marks as parts of words.
-constexpr const char* kSpaces = R"(\t-\r\x{1C}-\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
+constexpr const char* kSpaces =
+    R"(\t-\r\x{1C}-\x{20}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
 constexpr const char* kWordCharacters = R"(\p{L}\p{N}_)";
 // To Python these are one letter where case does not count.
 constexpr std::string_view kLettersI[] = {"i", "I", "ı", "İ"};
@@ -82,8 +83,8 @@ Pattern::Pattern(std::string_view expression, unsigned flags) : compiled_(std::m
   int error = 0;
   PCRE2_SIZE offset = 0;
   const std::string ours = translated(expression, flags);
-  compiled_->code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(ours.data()), ours.size(), options, &error, &offset, context);
+  compiled_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(ours.data()), ours.size(), options, &error,
+                                  &offset, context);
   pcre2_compile_context_free(context);
   if (compiled_->code == nullptr) {
     PCRE2_UCHAR message[256];

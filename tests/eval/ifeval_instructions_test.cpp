@@ -163,7 +163,9 @@ TEST(IfevalInstructions, Format) {
        false},
       // White space is Python's: U+001C is some, U+180E is none.
       {"detectable_format:multiple_sections", R"({"section_spliter": "PART", "num_sections": 1})", "en",
-       "PART\x1c" "1", true},
+       "PART\x1c"
+       "1",
+       true},
       {"detectable_format:multiple_sections", R"({"section_spliter": "PART", "num_sections": 1})", "en",
        "PART\u180e1", false},
       {"detectable_format:multiple_sections", R"({"section_spliter": "PART", "num_sections": 2})", "en",
@@ -246,8 +248,8 @@ TEST(IfevalInstructions, CaseAndLanguage) {
       {"language:response_language", R"({"language": "fi"})", "fi", english, false},
       {"language:response_language", R"({"language": "sv"})", "fi",
        "Vädret i bergen växlar på några minuter, så ta med dig en jacka.", true},
-      {"language:response_language", R"({"language": "hi"})", "fi",
-       "पहाड़ों में मौसम मिनटों में बदल जाता है।", false},  // No language of the original's identifier.
+      {"language:response_language", R"({"language": "hi"})", "fi", "पहाड़ों में मौसम मिनटों में बदल जाता है।",
+       false},  // No language of the original's identifier.
       {"language:response_language", R"({"language": "fi"})", "fi", "\n\n",
        false},  // No language found: fails.
       {"change_case:english_capital", "{}", "en", capitals, true},

@@ -43,8 +43,8 @@ Check response_language(const Arguments& arguments, const Setting& setting) {
     return [=, &models = setting.models](const std::string& answer) {
       return models.langdetect().share(answer, wanted).value_or(unknown);
     };
-  // The original of the Finnish task knows the official languages of the European Union; an answer in any other
-  // never follows.
+  // The original of the Finnish task knows the official languages of the European Union; an answer in any
+  // other never follows.
   const std::vector<std::string_view>& identified = setting.language.identified;
   if (!identified.empty() && std::find(identified.begin(), identified.end(), wanted) == identified.end())
     return [](const std::string&) { return 0; };

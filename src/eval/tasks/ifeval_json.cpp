@@ -5,7 +5,7 @@
 namespace poro::ifeval {
 namespace {
 
-constexpr int kMaxDepth = 990;  // Where Python's own recursion limit ends the original.
+constexpr int kMaxDepth = 990;       // Where Python's own recursion limit ends the original.
 constexpr size_t kMaxDigits = 4300;  // Of a whole number; Python turns no more into an int.
 
 class Reader {

@@ -52,9 +52,9 @@ Check forbidden_words(const Arguments& arguments, const Setting&) {
   };
 }
 
-// Two prompts ask for "#" and "!". Google's checker, and the Finnish one after it, puts a letter of a to z drawn
-// at random in place of what is no such letter, once for all variants of an answer; the verdict here is the one
-// that most letters get.
+// Two prompts ask for "#" and "!". Google's checker, and the Finnish one after it, puts a letter of a to z
+// drawn at random in place of what is no such letter, once for all variants of an answer; the verdict here is
+// the one that most letters get.
 Check letter_frequency(const Arguments& arguments, const Setting&) {
   static constexpr std::u32string_view kLetters = U"abcdefghijklmnopqrstuvwxyz";
   const std::u32string letter = python::characters(python::lower(arguments.text("letter")));

@@ -20,8 +20,8 @@ const std::vector<Language>& table() {
        .constrained_responses = {"Vastaukseni on kyllä.", "Vastaukseni on ei.", "Vastaukseni on ehkä."},
        .section_words = {"Jakso", "JAKSO"},
        .identifier = Language::Identifier::kFastText,
-       .identified = {"bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr", "hu",
-                      "it", "lt", "lv", "mt", "nl", "pl", "pt", "ro", "sk", "sl", "sv"},
+       .identified = {"bg", "cs", "da", "de", "el", "en", "es", "et", "fi", "fr", "ga", "hr",
+                      "hu", "it", "lt", "lv", "mt", "nl", "pl", "pt", "ro", "sk", "sl", "sv"},
        .on_failure = Language::OnFailure::kNotFollowed},
   };
   return rows;

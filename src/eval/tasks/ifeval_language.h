@@ -22,8 +22,8 @@ struct Language {
   std::vector<std::string> constrained_responses;  // One of them must stand in the answer.
   std::vector<std::string> section_words;          // What starts a section where the prompt names no word.
   Identifier identifier;                           // For "answer in language X".
-  std::vector<std::string_view> identified;        // What the original's identifier can answer; empty: anything.
-  OnFailure on_failure;                            // When the identifier finds no language at all.
+  std::vector<std::string_view> identified;  // What the original's identifier can answer; empty: anything.
+  OnFailure on_failure;                      // When the identifier finds no language at all.
 };
 
 // The row of the table. Throws Error that lists the codes when there is none.

@@ -15,8 +15,8 @@ bool is_blank(std::string_view text) {
   return python::strip(text).empty();
 }
 
-// The first word as Google's checker takes it: opening quotes off, cut at the first punctuation mark, and each
-// letter in lower case for itself, so that a sigma at the end is no final one.
+// The first word as Google's checker takes it: opening quotes off, cut at the first punctuation mark, and
+// each letter in lower case for itself, so that a sigma at the end is no final one.
 std::string first_word(std::string_view paragraph) {
   std::string_view word = python::lstrip(python::lstrip(python::split(paragraph).front(), "'"), "\"");
   word = word.substr(0, word.find_first_of(".,?!'\""));
