@@ -1,7 +1,5 @@
 #include "text/added_tokens.h"
 
-#include <unicode/uchar.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -20,14 +18,9 @@ size_t last_character_start(std::string_view text) {
   return at;
 }
 
-// \w as Rust has it, which is not quite the one of the pre-tokenizers' patterns: no fractions or
-// superscripts, but letters in circles, and the joiners.
+// \w as Rust has it: with the joiners.
 bool is_word(char32_t c) {
-  constexpr uint32_t kWord = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_NL_MASK | U_GC_PC_MASK;
-  const bool is_circled_or_squared = (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
-                                     (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
-  return (U_MASK(UnicodeTables::get().category(c)) & kWord) != 0 || is_circled_or_squared || c == 0x200C ||
-         c == 0x200D;
+  return UnicodeTables::get().is_word(c) || c == 0x200C || c == 0x200D;
 }
 
 bool starts_with_word(std::string_view text) {

@@ -68,6 +68,11 @@ std::string ranges_of(const Membership& is_member) {
   return ranges;
 }
 
+// \w as Oniguruma has it: with ² ³ ¹ ¼ ½ ¾, though with no other number of their kind.
+bool is_word(char32_t c) {
+  return UnicodeTables::get().is_word(c) || c == 0xB2 || c == 0xB3 || c == 0xB9 || (c >= 0xBC && c <= 0xBE);
+}
+
 // The characters that an item of a class has in PCRE2's own tables, by code point; nothing if PCRE2 does not
 // know the item.
 std::vector<bool> members_in_pcre(std::string_view item) {
@@ -191,11 +196,9 @@ class Translator {
             "\\d", [](char32_t x) { return UnicodeTables::get().category(x) == U_DECIMAL_DIGIT_NUMBER; },
             true);
       case 'w':
-        return members(
-            "\\w", [](char32_t x) { return UnicodeTables::get().is_word(x); }, false);
+        return members("\\w", is_word, false);
       case 'W':
-        return members(
-            "\\w", [](char32_t x) { return UnicodeTables::get().is_word(x); }, true);
+        return members("\\w", is_word, true);
       case 's':
         return members(
             "\\s", [](char32_t x) { return UnicodeTables::get().is_space(x); }, false);
@@ -227,8 +230,7 @@ class Translator {
       return;
     }
     std::string before = std::exchange(out_, {});
-    members(
-        "\\w", [](char32_t x) { return UnicodeTables::get().is_word(x); }, false);
+    members("\\w", is_word, false);
     const std::string word = std::exchange(out_, std::move(before));
     out_ += is_negated ? fmt::format("(?:(?<={0})(?={0})|(?<!{0})(?!{0}))", word)
                        : fmt::format("(?:(?<={0})(?!{0})|(?<!{0})(?={0}))", word);

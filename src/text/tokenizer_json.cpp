@@ -227,7 +227,12 @@ class Reader {
     const object pattern = as_object(required(step, "pattern", where), "a pattern");
     if (const auto text = present(pattern, "String"))
       return Regex(as_string(*text, "a pattern"), Regex::Syntax::kLiteral);
-    return Regex(string_field(pattern, "Regex", "a pattern"), Regex::Syntax::kRegex);
+    const std::string_view regex = string_field(pattern, "Regex", "a pattern");
+    try {
+      return Regex(regex, Regex::Syntax::kRegex);
+    } catch (const Error& error) {  // It knows the pattern and not the file.
+      bad("{}", error.what());
+    }
   }
 
   void read_normalizer(const object& normalizer, int depth) {

@@ -73,7 +73,7 @@ class UnicodeTables {
   bool is_number(char32_t code_point) const { return char_class(code_point) == CharClass::kNumber; }
   bool is_space(char32_t code_point) const { return char_class(code_point) >= CharClass::kSpace; }
   bool is_punctuation(char32_t code_point) const;  // \p{P}
-  bool is_word(char32_t code_point) const;         // \w: letters, marks, numbers, connector punctuation
+  bool is_word(char32_t code_point) const;         // Alphabetic, marks, decimal digits, connector punctuation
 
  private:
   UnicodeTables();

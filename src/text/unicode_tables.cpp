@@ -169,7 +169,13 @@ bool UnicodeTables::is_punctuation(char32_t code_point) const {
 }
 
 bool UnicodeTables::is_word(char32_t code_point) const {
-  return (U_MASK(category(code_point)) & (U_GC_L_MASK | U_GC_M_MASK | U_GC_N_MASK | U_GC_PC_MASK)) != 0;
+  constexpr uint32_t kWord = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_NL_MASK | U_GC_PC_MASK;
+  constexpr std::pair<char32_t, char32_t> kLettersInCirclesAndSquares[] = {
+      {0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
+  if ((U_MASK(category(code_point)) & kWord) != 0) return true;
+  for (const auto& [first, last] : kLettersInCirclesAndSquares)
+    if (code_point >= first && code_point <= last) return true;
+  return false;
 }
 
 }  // namespace poro

@@ -107,8 +107,11 @@ TEST_F(TrainMpi, AKilledRankStopsAllAndTheRunGoesOnFromTheLastCheckpoint) {
   const auto settings = std::vector<std::string>{"train.steps=40", "parallel.zero=2"};
   {
     PoroProcess process(arguments("sft", "killed", settings), launcher(2));
-    while (!fs::exists(folder_ / "killed/checkpoints/step-4"))
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
+    while (!fs::exists(folder_ / "killed/checkpoints/step-4")) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline) << process.err();
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
     const pid_t victim = find_rank("killed", "1");
     ASSERT_GT(victim, 0);
     ::kill(victim, SIGKILL);

@@ -134,6 +134,8 @@ TEST(Tokenizer, ReadsClassesInsideClasses) {
 TEST(Tokenizer, CountsMarksAsPartsOfWordsAtTheirBoundaries) {
   EXPECT_EQ(split_by(R"(\bx)", "x ax \u0301x -x"), (Pieces{"x", "x"}));
   EXPECT_EQ(split_by(R"(\Bx)", "x ax \u0301x -x"), (Pieces{"x", "x"}));
+  EXPECT_EQ(split_by(R"(\bx)", "½x ⓬x ⓐx Ⅻx"),
+            Pieces{"x"});  // After ⓬ alone: no letter, and none of Latin-1.
 }
 
 TEST(Tokenizer, LongPiecesAgreeWithShortOnes) {
