@@ -1,8 +1,9 @@
 // Decoding reads the cache once; all else hides behind that. The heads of a group and the new tokens of a sequence are up to 16 rows of
 // one product, so that a key/value head is read once for all of them. A sequence is split over blocks (Flash-Decoding, Dao et al., 2023),
 // by its length alone, so that a sequence's bits do not depend on the others in the batch. Each warp takes 16 keys at a time with a
-// softmax of its own, and fetches ahead into its own ring: no warp waits for another until the end. The block that finishes last adds
-// up the splits, in order.
+// softmax of its own, and fetches ahead into its own ring: no warp waits for another until the end. Eight blocks are a cluster and add up
+// their splits out of each other's shared memory, each block a part of the columns; where a sequence has several clusters, the one that
+// finishes last adds those, in order.
 #include "ops/cuda/attention_decode.h"
 
 #include <algorithm>
@@ -19,17 +20,23 @@ constexpr int kRows = 16, kUnit = 16;  // Rows of the product; keys a warp takes
 constexpr int kWarps = 4, kThreads = kWarps * 32, kTile = kWarps * kUnit;
 constexpr int kStages = 3;
 constexpr int kBoxBytes = 128;  // Width of a box
-constexpr int kMaxSplits = 32;  // A lane for each when they are added up
-constexpr int kMaxCounters = 1 << 16;
+constexpr int kCluster = 8, kMaxClusters = 4;  // Blocks in a cluster, clusters of a (sequence, key/value head)
+constexpr int kMaxCounters = 1 << 17;
 
-// How many splits of each (sequence, key/value head) are done; zero between launches. A GPU runs one stream.
+// How many clusters of each (sequence, key/value head, part of the columns) are done; zero between launches. A GPU runs one stream.
 __device__ unsigned counters[kMaxCounters];
+
+// Four columns of a row added up over some of the keys: weights are 2^(score - top).
+struct Partial {
+  float4 value;
+  float top, total, unused[2];
+};
 
 struct Arguments {
   const __nv_bfloat16* q;
   __nv_bfloat16* y;
   const int32_t *page_table, *row_starts, *lengths;
-  float* partial;  // (B, K, splits, 16, D + 2): sums, the highest score, the sum of weights
+  Partial* partial;  // (B, K, clusters, 16, D / 4)
   int num_heads, num_kv_heads, page_size, pages_each, max_splits;
   float scale_log2;
 };
@@ -145,7 +152,10 @@ struct Shared {
   static constexpr int kBoxes = D * static_cast<int>(sizeof(typename Cache::Element)) / kBoxBytes;
   union {
     std::byte ring[kWarps][kStages][2][kUnitBytes];  // Keys and values
-    float sums[kWarps][kRows][D + 4];
+    struct {
+      float sums[kWarps][kRows][D + 4];
+      Partial merged[kRows][D / 4];
+    };
   };
   float highest[kWarps][kRows], weight[kWarps][kRows];
   Barrier full[kWarps][kStages];
@@ -158,9 +168,10 @@ struct Block {
   Memory& shared;
   const Maps& maps;
   const Arguments& a;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, split = blockIdx.x, kv_head = blockIdx.y, sequence = blockIdx.z;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, split = blockIdx.x, cluster = split / kCluster, rank = split % kCluster, kv_head = blockIdx.y, sequence = blockIdx.z;
+  static constexpr int kChunks = D / 4;
   const int group = a.num_heads / a.num_kv_heads;
-  int first_token = 0, num_tokens = 0, length = 0, num_splits = 0, unit = 0, end_unit = 0;
+  int first_token = 0, num_tokens = 0, length = 0, num_splits = 0, num_clusters = 0, unit = 0, end_unit = 0;
   float out[D / 8][4] = {}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {};
 
   __device__ int64_t row_at(int row) const {
@@ -174,17 +185,19 @@ struct Block {
     if (at < a.pages_each) asm volatile("prefetch.global.L1 [%0];" ::"l"(a.page_table + static_cast<int64_t>(sequence) * a.pages_each + at));
   }
 
-  // Whether there is work for this block.
+  // Whether there is work for this cluster.
   __device__ bool plan() {
     prefetch_pages();
     first_token = a.row_starts[sequence];
     num_tokens = a.row_starts[sequence + 1] - first_token;
     length = a.lengths[sequence];
     const int tiles = (length + kTile - 1) / kTile;
-    num_splits = min(tiles, a.max_splits);
-    if (split >= num_splits || num_tokens == 0) return false;
-    unit = split * tiles / num_splits * kWarps + warp;
-    end_unit = min((split + 1) * tiles / num_splits * kWarps, (length + kUnit - 1) / kUnit);
+    num_splits = min(tiles, a.max_splits), num_clusters = (num_splits + kCluster - 1) / kCluster;
+    if (cluster >= num_clusters || num_tokens == 0) return false;
+    if (split < num_splits) {  // Else a block that only helps to add.
+      unit = split * tiles / num_splits * kWarps + warp;
+      end_unit = min((split + 1) * tiles / num_splits * kWarps, (length + kUnit - 1) / kUnit);
+    }
     return true;
   }
 
@@ -291,88 +304,101 @@ struct Block {
     __syncthreads();
   }
 
-  __device__ float* partial_at(int s, int row) const {
-    return a.partial + ((static_cast<int64_t>(sequence * a.num_kv_heads + kv_head) * a.max_splits + s) * kRows + row) * (D + 4);
-  }
-  __device__ void store_row(int row, int column, const float4& value, float inverse) {
-    uint2 packed = {pack_bf16(value.x * inverse, value.y * inverse), pack_bf16(value.z * inverse, value.w * inverse)};
-    *reinterpret_cast<uint2*>(a.y + row_at(row) + column) = packed;
-  }
-
-  // The warps added up: to y, or to the partial sums when other blocks have a part.
-  __device__ void finish_split() {
-    constexpr int kLanes = D / 4;
-    const int column = static_cast<int>(threadIdx.x) % kLanes * 4;
-    for (int row = static_cast<int>(threadIdx.x) / kLanes; row < num_rows(); row += kThreads / kLanes) {
-      float top = -INFINITY, total = 0;
-      for (int w = 0; w < kWarps; ++w) top = fmaxf(top, shared.highest[w][row]);
-      const float from = top == -INFINITY ? 0.0f : top * a.scale_log2;
-      float4 value = {0, 0, 0, 0};
-      for (int w = 0; w < kWarps; ++w) {
-        const float share = exp2_fast(shared.highest[w][row] * a.scale_log2 - from);
-        const float4 part = *reinterpret_cast<const float4*>(&shared.sums[w][row][column]);
-        total += share * shared.weight[w][row];
-        value.x += share * part.x, value.y += share * part.y, value.z += share * part.z, value.w += share * part.w;
-      }
-      if (num_splits == 1) {
-        store_row(row, column, value, 1.0f / total);
-      } else {
-        *reinterpret_cast<float4*>(partial_at(split, row) + column) = value;
-        if (column == 0) *reinterpret_cast<float2*>(partial_at(split, row) + D) = float2{from, total};
-      }
+  // The warps added up.
+  __device__ void merge_warps() {
+    for (int item = static_cast<int>(threadIdx.x); item < num_rows() * kChunks; item += kThreads) {
+      const int row = item / kChunks, chunk = item % kChunks;
+      shared.merged[row][chunk] = add_up(kWarps, [&](int w) {
+        const float top = shared.highest[w][row] * a.scale_log2;
+        return Partial{.value = *reinterpret_cast<const float4*>(&shared.sums[w][row][4 * chunk]), .top = top, .total = shared.weight[w][row], .unused = {}};
+      });
     }
   }
 
-  // By the last block: all splits, a warp for a row. Each lane weighs one split, then all lanes add the splits in order.
-  __device__ void combine() {
-    constexpr int kLanes = D / 4, kAtOnce = 32 / kLanes;
-    const int column = lane % kLanes * 4, first = lane / kLanes;
-    for (int row = warp; row < num_rows(); row += kWarps) {
-      float2 state = {0, 0};
-      if (lane < num_splits) state = __ldcg(reinterpret_cast<const float2*>(partial_at(lane, row) + D));
-      const float top = warp_max(state.y > 0 ? state.x : -INFINITY);
-      const float share = state.y > 0 ? exp2_fast(state.x - top) : 0.0f;
-      const float total = warp_sum(share * state.y);
-      float4 value = {0, 0, 0, 0};
-#pragma unroll 8
-      for (int i = 0; i < num_splits; i += kAtOnce) {
-        const int s = min(i + first, num_splits - 1);
-        const float4 part = __ldcg(reinterpret_cast<const float4*>(partial_at(s, row) + column));
-        const float share_of_s = __shfl_sync(~0u, share, s), w = i + first < num_splits ? share_of_s : 0.0f;
-        value.x += w * part.x, value.y += w * part.y, value.z += w * part.z, value.w += w * part.w;
-      }
-      if constexpr (kAtOnce == 2) {
-        value.x += __shfl_xor_sync(~0u, value.x, 16), value.y += __shfl_xor_sync(~0u, value.y, 16);
-        value.z += __shfl_xor_sync(~0u, value.z, 16), value.w += __shfl_xor_sync(~0u, value.w, 16);
-      }
-      if (first == 0) store_row(row, column, value, 1.0f / total);
+  // count > 0 parts in order.
+  template <class Part>
+  static __device__ Partial add_up(int count, const Part& part) {
+    Partial sum = part(0);
+    for (int i = 1; i < count; ++i) {
+      const Partial next = part(i);
+      const float top = fmaxf(sum.top, next.top), from = top == -INFINITY ? 0.0f : top;
+      const float left = exp2_fast(sum.top - from), right = exp2_fast(next.top - from);
+      sum.top = top, sum.total = left * sum.total + right * next.total;
+      sum.value.x = left * sum.value.x + right * next.value.x, sum.value.y = left * sum.value.y + right * next.value.y;
+      sum.value.z = left * sum.value.z + right * next.value.z, sum.value.w = left * sum.value.w + right * next.value.w;
     }
-  }
-  static __device__ float warp_max(float value) {
-    for (int step = 16; step > 0; step /= 2) value = fmaxf(value, __shfl_xor_sync(~0u, value, step));
-    return value;
-  }
-  static __device__ float warp_sum(float value) {
-    for (int step = 16; step > 0; step /= 2) value += __shfl_xor_sync(~0u, value, step);
-    return value;
+    return sum;
   }
 
-  __device__ void run() {
-    walk();
-    share();
-    finish_split();
-    if (num_splits == 1) return;
+  __device__ void store(int item, const Partial& sum) {
+    const float inverse = 1.0f / sum.total;
+    const uint2 packed = {pack_bf16(sum.value.x * inverse, sum.value.y * inverse), pack_bf16(sum.value.z * inverse, sum.value.w * inverse)};
+    *reinterpret_cast<uint2*>(a.y + row_at(item / kChunks) + item % kChunks * 4) = packed;
+  }
+
+  __device__ Partial* partial_at(int c, int item) const {
+    return a.partial + (static_cast<int64_t>(sequence * a.num_kv_heads + kv_head) * kMaxClusters + c) * (kRows * kChunks) + item;
+  }
+
+  // This block's part of the columns, of all blocks of the cluster.
+  __device__ void add_cluster() {
+    const int active = min(kCluster, num_splits - cluster * kCluster), items = num_rows() * kChunks, each = (items + kCluster - 1) / kCluster;
+    const int item = rank * each + static_cast<int>(threadIdx.x), end = min((rank + 1) * each, items);  // `each` is 64 at most.
+    if (item < end) {
+      const Partial* mine = &shared.merged[0][0] + item;
+      Partial parts[kCluster];
+#pragma unroll
+      for (int i = 0; i < kCluster; ++i)
+        if (i < active) parts[i] = *of_block(mine, i);
+      Partial sum = parts[0];
+#pragma unroll
+      for (int i = 1; i < kCluster; ++i)
+        if (i < active) sum = add_up(2, [&](int j) { return j == 0 ? sum : parts[i]; });
+      if (num_clusters == 1)
+        store(item, sum);
+      else
+        *partial_at(cluster, item) = sum;
+    }
+    if (num_clusters == 1) return;
     __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
-      unsigned& counter = counters[sequence * a.num_kv_heads + kv_head];
-      shared.is_last = atomicAdd(&counter, 1u) == static_cast<unsigned>(num_splits) - 1;
+      unsigned& counter = counters[(sequence * a.num_kv_heads + kv_head) * kCluster + rank];
+      shared.is_last = atomicAdd(&counter, 1u) == static_cast<unsigned>(num_clusters) - 1;
       if (shared.is_last) counter = 0;
     }
     __syncthreads();
-    if (!shared.is_last) return;
+    if (!shared.is_last || item >= end) return;
     __threadfence();
-    combine();
+    store(item, add_up(num_clusters, [&](int c) {
+            const float4* from = reinterpret_cast<const float4*>(partial_at(c, item));
+            const float4 value = __ldcg(from), state = __ldcg(from + 1);
+            return Partial{.value = value, .top = state.x, .total = state.y, .unused = {}};
+          }));
+  }
+
+  // The same object in the shared memory of another block of the cluster.
+  static __device__ const Partial* of_block(const Partial* mine, int block) {
+    uint64_t theirs;
+    asm("mapa.u64 %0, %1, %2;" : "=l"(theirs) : "l"(mine), "r"(block));
+    return reinterpret_cast<const Partial*>(theirs);
+  }
+  static __device__ void sync_cluster() {
+    asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
+  }
+
+  __device__ void run() {
+    if (num_splits == 1 && rank > 0) return;
+    walk();
+    share();
+    merge_warps();
+    if (num_splits == 1) {
+      for (int item = static_cast<int>(threadIdx.x); item < num_rows() * kChunks; item += kThreads) store(item, shared.merged[item / kChunks][item % kChunks]);
+      return;
+    }
+    sync_cluster();
+    add_cluster();
+    sync_cluster();  // Nobody leaves while others read its memory.
   }
 };
 
@@ -406,15 +432,18 @@ void launch(Cuda& cuda, const CachedAttention& op, const Arguments& a) {
   constexpr int kBytes = sizeof(Shared<Cache, D>);
   CUDA_CHECK(cudaFuncSetAttribute(decode<Cache, D>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes));
   const int64_t splits = std::min<int64_t>(a.max_splits, (op.max_length + kTile - 1) / kTile);
-  cudaLaunchAttribute overlap = {};
-  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchAttribute attributes[2] = {};
+  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[0].val.programmaticStreamSerializationAllowed = 1;
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim = {kCluster, 1, 1};
   cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(static_cast<unsigned>(splits), static_cast<unsigned>(a.num_kv_heads), static_cast<unsigned>(op.lengths.dim(0)));
+  config.gridDim = dim3(static_cast<unsigned>((splits + kCluster - 1) / kCluster * kCluster), static_cast<unsigned>(a.num_kv_heads),
+                        static_cast<unsigned>(op.lengths.dim(0)));
   config.blockDim = dim3(kThreads);
   config.dynamicSmemBytes = kBytes;
   config.stream = cuda.state().stream;
-  config.attrs = &overlap, config.numAttrs = 1;
+  config.attrs = attributes, config.numAttrs = 2;
   CUDA_CHECK(cudaLaunchKernelEx(&config, decode<Cache, D>, maps, a));
 }
 
@@ -426,16 +455,17 @@ bool decode_attention(Cuda& cuda, const CachedAttention& op) {
   const bool is_fp8 = op.keys.dtype == DType::kF8 && head_dim == 128;
   if (!is_hopper(cuda) || op.q.dtype != DType::kBF16 || !(is_bf16 || is_fp8)) return false;
   if (op.keys.dim(2) % kUnit != 0 || op.max_new_tokens * (num_heads / num_kv_heads) > kRows) return false;
-  if (op.q.dim(0) == 0 || num_sequences * num_kv_heads > kMaxCounters) return false;
+  if (op.q.dim(0) == 0 || num_sequences * num_kv_heads * kCluster > kMaxCounters) return false;
   Arguments a = {};
   a.q = gpu_data<__nv_bfloat16>(op.q), a.y = gpu_data<__nv_bfloat16>(op.y);
   a.page_table = gpu_data<int32_t>(op.page_table), a.row_starts = gpu_data<int32_t>(op.row_starts), a.lengths = gpu_data<int32_t>(op.lengths);
   a.num_heads = static_cast<int>(num_heads), a.num_kv_heads = static_cast<int>(num_kv_heads);
   a.page_size = static_cast<int>(op.keys.dim(2)), a.pages_each = static_cast<int>(op.page_table.dim(1));
-  a.max_splits = std::clamp(cuda.state().num_multiprocessors() / a.num_kv_heads, 1, kMaxSplits);
+  // Two blocks on a multiprocessor for one sequence.
+  a.max_splits = std::clamp(2 * cuda.state().num_multiprocessors() / a.num_kv_heads / kCluster, 1, kMaxClusters) * kCluster;
   a.scale_log2 = static_cast<float>(std::log2(std::exp(1.0)) / std::sqrt(static_cast<double>(head_dim)));
-  a.partial = reinterpret_cast<float*>(
-      cuda.scratch(sizeof(float) * static_cast<size_t>(num_sequences * num_kv_heads * a.max_splits * kRows * (head_dim + 4))));
+  a.partial = reinterpret_cast<Partial*>(
+      cuda.scratch(sizeof(Partial) * static_cast<size_t>(num_sequences * num_kv_heads * kMaxClusters * kRows * head_dim / 4)));
   if (is_fp8)
     launch<Fp8Cache, 128>(cuda, op, a);
   else if (head_dim == 64)

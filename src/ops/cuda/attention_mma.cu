@@ -1,5 +1,5 @@
 // FlashAttention-2 (Dao, 2023): a block takes 64 rows, each of its four warps 16 of them with all their sums in registers, and walks over
-// the keys, which are widened or rounded to bf16 on their way into shared memory.
+// the keys, which are widened to bf16 on their way into shared memory.
 #include "ops/cuda/attention_mma.h"
 
 #include "ops/cuda/attention_rows.cuh"
@@ -20,34 +20,41 @@ struct Shared {
   __nv_bfloat16 k[kKeys][kStride], v[kKeys][kStride];
 };
 
-// Eight elements as bf16. `offset` is a multiple of 8.
-__device__ inline uint4 load_eight(const Operand& from, int64_t offset) {
-  if (from.dtype == DType::kBF16) return *reinterpret_cast<const uint4*>(static_cast<const __nv_bfloat16*>(from.data) + offset);
+// Elements [d, d + 8) of the vector at `begin`, as bf16; zeros behind the head.
+__device__ inline uint4 load_eight(const Operand& from, int64_t begin, int d, int head_dim) {
   uint32_t pairs[4];
+  if (head_dim % 8 != 0) {
+    float elements[8];
 #pragma unroll
-  for (int i = 0; i < 4; ++i) pairs[i] = pack_bf16(from.load(offset + 2 * i), from.load(offset + 2 * i + 1));
+    for (int j = 0; j < 8; ++j) elements[j] = d + j < head_dim ? from.load(begin + d + j) : 0.0f;
+#pragma unroll
+    for (int j = 0; j < 4; ++j) pairs[j] = pack_bf16(elements[2 * j], elements[2 * j + 1]);
+  } else if (from.dtype == DType::kBF16) {
+    return *reinterpret_cast<const uint4*>(static_cast<const __nv_bfloat16*>(from.data) + begin + d);
+  } else {
+    const uint2 eight = *reinterpret_cast<const uint2*>(static_cast<const __nv_fp8_e4m3*>(from.data) + begin + d);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      const uint32_t word = j < 2 ? eight.x : eight.y;
+      const float2 pair = __half22float2(__half2(__nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(word >> j % 2 * 16), __NV_E4M3)));
+      pairs[j] = pack_bf16(pair.x, pair.y);
+    }
+  }
   return uint4{pairs[0], pairs[1], pairs[2], pairs[3]};
 }
 
-// `offset(i)`: where vector i begins, or -1 for zeros.
+// `offset(i)`: where key and value i begin, or -1 for zeros.
 template <int Width, class Offset>
-__device__ void load_tile(__nv_bfloat16 (*to)[Width + 8], int count, const Operand& from, int head_dim, const Offset& offset) {
-  for (int i = threadIdx.x; i < count * (Width / 8); i += kThreads) {
-    const int vector = i / (Width / 8), d = i % (Width / 8) * 8;
-    const int64_t begin = offset(vector);
-    uint4 value = {0, 0, 0, 0};
-    if (begin >= 0 && d < head_dim) {
-      if (head_dim % 8 == 0) {
-        value = load_eight(from, begin + d);
-      } else {
-        float elements[8];
-#pragma unroll
-        for (int j = 0; j < 8; ++j) elements[j] = d + j < head_dim ? from.load(begin + d + j) : 0.0f;
-        value = uint4{pack_bf16(elements[0], elements[1]), pack_bf16(elements[2], elements[3]), pack_bf16(elements[4], elements[5]),
-                      pack_bf16(elements[6], elements[7])};
-      }
-    }
-    *reinterpret_cast<uint4*>(&to[vector][d]) = value;
+__device__ void load_tile(Shared<Width>& shared, const Arguments& a, const Offset& offset) {
+  constexpr int kChunks = Width / 8;
+  const int d = static_cast<int>(threadIdx.x) % kChunks * 8;
+#pragma unroll 2
+  for (int i = static_cast<int>(threadIdx.x) / kChunks; i < Shared<Width>::kKeys; i += kThreads / kChunks) {
+    const int64_t begin = offset(i);
+    uint4 key = {0, 0, 0, 0}, value = {0, 0, 0, 0};
+    if (begin >= 0 && d < a.head_dim) key = load_eight(a.k, begin, d, a.head_dim), value = load_eight(a.v, begin, d, a.head_dim);
+    *reinterpret_cast<uint4*>(&shared.k[i][d]) = key;
+    *reinterpret_cast<uint4*>(&shared.v[i][d]) = value;
   }
 }
 
@@ -159,8 +166,7 @@ __global__ void __launch_bounds__(kThreads) forward(const __grid_constant__ Argu
   for (int base = keys_begin; base < keys_end; base += kKeys) {
     __syncthreads();
     const auto offset = [&](int i) { return base + i < keys_end ? key_at(a, sequence, base + i, kv_head) : -1; };
-    load_tile<Width>(shared.k, kKeys, a.k, a.head_dim, offset);
-    load_tile<Width>(shared.v, kKeys, a.v, a.head_dim, offset);
+    load_tile<Width>(shared, a, offset);
     __syncthreads();
     warp.take(shared, base, a.scale * 1.4426950408889634f);
   }
@@ -203,14 +209,15 @@ void launch_for_width(Cuda& cuda, dim3 blocks, const Arguments& a) {
 }  // namespace
 
 bool mma_attention(Cuda& cuda, const PackedAttention& op) {
-  if (op.q.dtype != DType::kBF16 || op.q.dim(0) == 0) return false;
+  if (op.q.dtype != DType::kBF16 || op.k.dtype != DType::kBF16 || op.q.dim(0) == 0) return false;
   const Arguments a = arguments(op);
   launch_for_width(cuda, row_blocks(op.q.dim(0), a, kRows, 1), a);
   return true;
 }
 
 bool mma_attention(Cuda& cuda, const CachedAttention& op) {
-  if (op.q.dtype != DType::kBF16 || op.q.dim(0) == 0) return false;
+  const bool is_exact = op.keys.dtype == DType::kBF16 || op.keys.dtype == DType::kF8;  // In bf16; others would lose bits.
+  if (op.q.dtype != DType::kBF16 || !is_exact || op.q.dim(0) == 0) return false;
   const Arguments a = arguments(op);
   launch_for_width(cuda, row_blocks(op.max_new_tokens, a, kRows, op.lengths.dim(0)), a);
   return true;

@@ -1,5 +1,5 @@
-// Attention of bf16 rows on the tensor cores of any GPU from compute capability 8.0: every head size up to 256, every type of cache and
-// page size.
+// Attention of bf16 rows on the tensor cores of any GPU from compute capability 8.0: every head size up to 256, every page
+// size, caches of bf16 and e4m3.
 #pragma once
 
 #include "base/device.h"
@@ -7,7 +7,7 @@
 
 namespace poro::cuda {
 
-// False: activations are not bf16, and nothing was done.
+// False: other types, and nothing was done.
 bool mma_attention(Cuda& cuda, const PackedAttention& op);
 bool mma_attention(Cuda& cuda, const CachedAttention& op);
 
