@@ -1,4 +1,5 @@
-// The cases of the attention tests, for every backend: head counts, packed documents, and caches whose unused places are poison.
+// The cases of the attention tests, for every backend: head counts, packed documents, and caches whose unused
+// places are poison.
 #pragma once
 
 #include <numeric>
@@ -11,8 +12,8 @@ struct Heads {
   int64_t queries, keys, dim;  // H, K, D
 };
 
-inline const Heads kHeads[] = {{1, 1, 8},   {4, 4, 32},  {8, 2, 64},   {8, 1, 128}, {6, 2, 96},
-                        {7, 1, 80},  {3, 1, 256}, {32, 8, 128}, {5, 5, 10}};
+inline const Heads kHeads[] = {{1, 1, 8},  {4, 4, 32},  {8, 2, 64},   {8, 1, 128}, {6, 2, 96},
+                               {7, 1, 80}, {3, 1, 256}, {32, 8, 128}, {5, 5, 10}};
 
 struct PackedCase {
   std::vector<int32_t> documents;  // Lengths, one after the other.
@@ -63,23 +64,30 @@ inline Cache make_cache(const CachedCase& c) {
     pages_each = std::max(pages_each, (s.length + c.page_size - 1) / c.page_size);
     tokens += s.new_tokens;
   }
-  const int64_t num_sequences = static_cast<int64_t>(c.sequences.size()), num_pages = num_sequences * pages_each + 2;
+  const int64_t num_sequences = static_cast<int64_t>(c.sequences.size()),
+                num_pages = num_sequences * pages_each + 2;
   std::vector<int32_t> pages(static_cast<size_t>(num_pages));
   std::iota(pages.begin(), pages.end(), 0);
   std::shuffle(pages.begin(), pages.end(), std::mt19937(5));
   pages.resize(static_cast<size_t>(num_sequences * pages_each));
   std::vector<int32_t> starts{0}, lengths;
-  for (const Sequence& s : c.sequences) starts.push_back(starts.back() + s.new_tokens), lengths.push_back(s.length);
+  for (const Sequence& s : c.sequences)
+    starts.push_back(starts.back() + s.new_tokens), lengths.push_back(s.length);
   const Shape shape{num_pages, c.heads.keys, c.page_size, c.heads.dim};
-  Cache cache{.keys = Guarded(c.dtype, shape), .values = Guarded(c.dtype, shape), .page_table = ints(pages, {num_sequences, pages_each}),
-              .row_starts = ints(starts), .lengths = ints(lengths), .tokens = tokens};
+  Cache cache{.keys = Guarded(c.dtype, shape),
+              .values = Guarded(c.dtype, shape),
+              .page_table = ints(pages, {num_sequences, pages_each}),
+              .row_starts = ints(starts),
+              .lengths = ints(lengths),
+              .tokens = tokens};
   std::mt19937_64 engine(6);
   std::normal_distribution<double> normal;
   for (size_t b = 0; b < c.sequences.size(); ++b)
     for (int64_t s = 0; s < c.sequences[b].length; ++s)
       for (int64_t head = 0; head < c.heads.keys; ++head)
         for (int64_t d = 0; d < c.heads.dim; ++d) {
-          const int64_t page = pages[b * static_cast<size_t>(pages_each) + static_cast<size_t>(s / c.page_size)];
+          const int64_t page =
+              pages[b * static_cast<size_t>(pages_each) + static_cast<size_t>(s / c.page_size)];
           const int64_t at = ((page * c.heads.keys + head) * c.page_size + s % c.page_size) * c.heads.dim + d;
           store_element(cache.keys, at, normal(engine));
           store_element(cache.values, at, normal(engine));

@@ -19,7 +19,8 @@ void run(Cuda& cuda, const PackedAttentionBackward& op) {
 }
 
 void run(Cuda& cuda, const CachedAttention& op) {
-  if (cuda::decode_attention(cuda, op) || cuda::hopper_attention(cuda, op) || cuda::mma_attention(cuda, op)) return;
+  if (cuda::decode_attention(cuda, op) || cuda::hopper_attention(cuda, op) || cuda::mma_attention(cuda, op))
+    return;
   cuda::exact_attention(cuda, op);
 }
 

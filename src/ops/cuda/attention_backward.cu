@@ -1,11 +1,11 @@
-// Two passes over the scores, each with sums of its own in registers: by keys for dk and dv, by rows for dq. That costs seven products
-// where one pass with sums in memory costs five, but every sum has one owner and one order, so the gradients' bits never change.
-// In both, one warp asks the copy engine for tiles ahead of time and two warpgroups multiply; the products of a tile are queued so that
-// the exponentials of one tile run beside the products of its neighbours.
-#include "ops/cuda/attention_backward.h"
-
+// Two passes over the scores, each with sums of its own in registers: by keys for dk and dv, by rows for dq.
+// That costs seven products where one pass with sums in memory costs five, but every sum has one owner and
+// one order, so the gradients' bits never change. In both, one warp asks the copy engine for tiles ahead of
+// time and two warpgroups multiply; the products of a tile are queued so that the exponentials of one tile
+// run beside the products of its neighbours.
 #include <cmath>
 
+#include "ops/cuda/attention_backward.h"
 #include "ops/cuda/attention_hopper.cuh"
 
 namespace poro::cuda {
@@ -13,13 +13,14 @@ namespace {
 
 using namespace hopper;
 
-constexpr int kOwn = 128, kOther = 64;  // A block's own keys (or rows), and the rows (or keys) it takes at a time
+constexpr int kOwn = 128,
+              kOther = 64;  // A block's own keys (or rows), and the rows (or keys) it takes at a time
 constexpr int kConsumers = 256, kThreads = kConsumers + 128;
 
 struct Arguments {
   const __nv_bfloat16 *q, *y, *dy;
   __nv_bfloat16 *dq, *dk, *dv;
-  const float* lse;           // (T, H)
+  const float* lse;            // (T, H)
   float *row_lse, *row_delta;  // (H, padded T): lse / ln 2, +inf for padding; dy . y
   const int32_t* starts;
   int num_tokens, padded_tokens, num_heads, num_kv_heads;
@@ -30,7 +31,8 @@ struct Arguments {
 template <int D>
 __global__ void __launch_bounds__(256) prepare(const __grid_constant__ Arguments a) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * 8 + threadIdx.x / 32;
-  const int token = static_cast<int>(index / a.num_heads), head = static_cast<int>(index % a.num_heads), lane = threadIdx.x % 32;
+  const int token = static_cast<int>(index / a.num_heads), head = static_cast<int>(index % a.num_heads),
+            lane = threadIdx.x % 32;
   if (token >= a.padded_tokens) return;
   float sum = 0;
   if (token < a.num_tokens) {
@@ -49,9 +51,11 @@ __global__ void __launch_bounds__(256) prepare(const __grid_constant__ Arguments
 }
 
 __device__ void load_floats(float* to, const float* from, int count, Barrier& full) {
-  asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(shared_address(to)), "l"(from),
-               "r"(count * 4), "r"(shared_address(&full))
-               : "memory");
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+          shared_address(to)),
+      "l"(from), "r"(count * 4), "r"(shared_address(&full))
+      : "memory");
 }
 
 // d = a b^T for tiles with D columns: `a` 64 rows, `b` 64 rows, boxes of 64 columns.
@@ -62,7 +66,8 @@ __device__ void start_scores(float (&d)[kOther / 2], const void* a, int a_box_by
   wgmma_fence();
 #pragma unroll
   for (int i = 0; i < D / 16; ++i)
-    wgmma<Major::kSum, Major::kSum>(d, left + i / 4 * (a_box_bytes >> 4) + i % 4 * 2, right + i / 4 * (kOther * 128 >> 4) + i % 4 * 2, i > 0);
+    wgmma<Major::kSum, Major::kSum>(d, left + i / 4 * (a_box_bytes >> 4) + i % 4 * 2,
+                                    right + i / 4 * (kOther * 128 >> 4) + i % 4 * 2, i > 0);
 }
 template <int D>
 __device__ void start_scores(float (&d)[kOther / 2], uint32_t (&a)[D / 4], const void* b) {
@@ -71,7 +76,8 @@ __device__ void start_scores(float (&d)[kOther / 2], uint32_t (&a)[D / 4], const
   pin(a);
   wgmma_fence();
 #pragma unroll
-  for (int i = 0; i < D / 16; ++i) wgmma<Major::kSum>(d, a + 4 * i, right + i / 4 * (kOther * 128 >> 4) + i % 4 * 2, i > 0);
+  for (int i = 0; i < D / 16; ++i)
+    wgmma<Major::kSum>(d, a + 4 * i, right + i / 4 * (kOther * 128 >> 4) + i % 4 * 2, i > 0);
 }
 // d += a b for 64 summed rows of b; the first time d = a b.
 template <int D>
@@ -81,7 +87,8 @@ __device__ void start_sum(float (&d)[D / 2], uint32_t (&a)[kOther / 4], const vo
   pin(a);
   wgmma_fence();
 #pragma unroll
-  for (int i = 0; i < kOther / 16; ++i) wgmma<Major::kOther>(d, a + 4 * i, right + i * (16 * 128 >> 4), i > 0 || !is_first);
+  for (int i = 0; i < kOther / 16; ++i)
+    wgmma<Major::kOther>(d, a + 4 * i, right + i * (16 * 128 >> 4), i > 0 || !is_first);
 }
 
 __device__ void to_bf16(const float (&from)[kOther / 2], uint32_t (&to)[kOther / 4]) {
@@ -137,7 +144,8 @@ struct KeysConsumer {
     for (int j = 0; j < kOther / 8; ++j) {
       const float2 lse = *reinterpret_cast<const float2*>(&shared.lse[stage][8 * j + lane % 4 * 2]);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) s[4 * j + i] = exp2_fast(fmaf(s[4 * j + i], scale_log2, i % 2 == 0 ? -lse.x : -lse.y));
+      for (int i = 0; i < 4; ++i)
+        s[4 * j + i] = exp2_fast(fmaf(s[4 * j + i], scale_log2, i % 2 == 0 ? -lse.x : -lse.y));
     }
     const int last_row = min(first_row + kOther, a.num_tokens) - 1;
     if (first_row >= first_key + kOwn && a.starts[last_row] <= first_key) return;
@@ -156,7 +164,8 @@ struct KeysConsumer {
     for (int j = 0; j < kOther / 8; ++j) {
       const float2 delta = *reinterpret_cast<const float2*>(&shared.delta[stage][8 * j + lane % 4 * 2]);
 #pragma unroll
-      for (int i = 0; i < 4; ++i) dp[4 * j + i] = p[4 * j + i] * (dp[4 * j + i] - (i % 2 == 0 ? delta.x : delta.y));
+      for (int i = 0; i < 4; ++i)
+        dp[4 * j + i] = p[4 * j + i] * (dp[4 * j + i] - (i % 2 == 0 ? delta.x : delta.y));
     }
   }
 
@@ -182,8 +191,8 @@ struct KeysConsumer {
     pin(dp);
     differentiate(dp, s, 0);
     for (int step = 1; step < steps; ++step) {
-      // The sums of the last tile and the next scores; then exponents beside the next dp. With all four products under way at once
-      // there would not be enough registers.
+      // The sums of the last tile and the next scores; then exponents beside the next dp. With all four
+      // products under way at once there would not be enough registers.
       to_bf16(s, p16);
       to_bf16(dp, ds16);
       const int last = ring.stage;
@@ -226,7 +235,8 @@ struct KeysConsumer {
 };
 
 template <int D>
-__device__ void fetch_rows(KeysShared<D>& shared, const KeysMaps& maps, const Arguments& a, const KeysConsumer<D>& plan) {
+__device__ void fetch_rows(KeysShared<D>& shared, const KeysMaps& maps, const Arguments& a,
+                           const KeysConsumer<D>& plan) {
   shared.keys_full.arrive_and_expect(2 * kOwn * D * 2);
   for (int c = 0; c < D / kColumns; ++c) {
     load_box(shared.k[c], maps.k, shared.keys_full, c * kColumns, plan.kv_head, plan.first_key);
@@ -253,7 +263,8 @@ __device__ void fetch_rows(KeysShared<D>& shared, const KeysMaps& maps, const Ar
 
 // dk and dv of 128 keys. Blocks: K x key tiles; the first keys have the most rows and come first.
 template <int D>
-__global__ void __launch_bounds__(kThreads, 1) by_keys(const __grid_constant__ KeysMaps maps, const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(kThreads, 1)
+    by_keys(const __grid_constant__ KeysMaps maps, const __grid_constant__ Arguments a) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ __align__(1024) std::byte memory[];
   auto& shared = *reinterpret_cast<KeysShared<D>*>(memory);
@@ -269,7 +280,11 @@ __global__ void __launch_bounds__(kThreads, 1) by_keys(const __grid_constant__ K
   }
   __syncthreads();
   const int first_tile = first_key / kOther, end_tile = (shared.rows_end + kOther - 1) / kOther;
-  KeysConsumer<D> consumer{.shared = shared, .a = a, .first_key = first_key, .kv_head = static_cast<int>(blockIdx.x), .first_tile = first_tile,
+  KeysConsumer<D> consumer{.shared = shared,
+                           .a = a,
+                           .first_key = first_key,
+                           .kv_head = static_cast<int>(blockIdx.x),
+                           .first_tile = first_tile,
                            .end_tile = end_tile};
   if (threadIdx.x < 128) {
     keep_registers<24>();
@@ -302,7 +317,8 @@ struct RowsConsumer {
   const int first_row, head, first_tile, end_tile;
   const int lane = threadIdx.x % 32;
   const int last_begin = a.starts[min(first_row + kOwn, a.num_tokens) - 1];  // Keys before it need a mask.
-  const int row = first_row + (static_cast<int>(threadIdx.x) / 128 - 1) * 64 + static_cast<int>(threadIdx.x) % 128 / 32 * 16 + lane / 4;  // And 8 below
+  const int row = first_row + (static_cast<int>(threadIdx.x) / 128 - 1) * 64 +
+                  static_cast<int>(threadIdx.x) % 128 / 32 * 16 + lane / 4;  // And 8 below
 
   // Of a thread's two rows
   struct Rows {
@@ -328,11 +344,14 @@ struct RowsConsumer {
     for (int i = 0; i < kOther / 2; ++i) dp[i] = p[i] * (dp[i] - rows.delta[i / 2 % 2]);
   }
 
-  // This thread's share of its warpgroup's 64 rows, as the left side of products. Behind the last row, that one again.
+  // This thread's share of its warpgroup's 64 rows, as the left side of products. Behind the last row, that
+  // one again.
   __device__ void load_rows(uint32_t (&to)[D / 4], const __nv_bfloat16* from) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      const __nv_bfloat16* at = from + (static_cast<int64_t>(min(row + 8 * r, a.num_tokens - 1)) * a.num_heads + head) * D + lane % 4 * 2;
+      const __nv_bfloat16* at =
+          from + (static_cast<int64_t>(min(row + 8 * r, a.num_tokens - 1)) * a.num_heads + head) * D +
+          lane % 4 * 2;
 #pragma unroll
       for (int i = 0; i < D / 16; ++i) {
         to[4 * i + r] = *reinterpret_cast<const uint32_t*>(at + 16 * i);
@@ -350,7 +369,8 @@ struct RowsConsumer {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const int64_t at = static_cast<int64_t>(head) * a.padded_tokens + row + 8 * r;
-      rows.lse[r] = a.row_lse[at], rows.delta[r] = a.row_delta[at], rows.begin[r] = a.starts[min(row + 8 * r, a.num_tokens - 1)];
+      rows.lse[r] = a.row_lse[at], rows.delta[r] = a.row_delta[at],
+      rows.begin[r] = a.starts[min(row + 8 * r, a.num_tokens - 1)];
     }
     float s[kOther / 2], dp[kOther / 2];
     Ring<kKeyStages> ring;
@@ -397,13 +417,15 @@ struct RowsConsumer {
     pin(dq);
 #pragma unroll
     for (int r = 0; r < 2; ++r)
-      store_row<D>(a.dq + (static_cast<int64_t>(row + 8 * r) * a.num_heads + head) * D, dq, r, a.scale, row + 8 * r < a.num_tokens);
+      store_row<D>(a.dq + (static_cast<int64_t>(row + 8 * r) * a.num_heads + head) * D, dq, r, a.scale,
+                   row + 8 * r < a.num_tokens);
   }
 };
 
 // dq of 128 rows. Blocks: H x row tiles; the last rows have the most keys and come first.
 template <int D>
-__global__ void __launch_bounds__(kThreads, 1) by_rows(const __grid_constant__ RowsMaps maps, const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(kThreads, 1)
+    by_rows(const __grid_constant__ RowsMaps maps, const __grid_constant__ Arguments a) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ __align__(1024) std::byte memory[];
   auto& shared = *reinterpret_cast<RowsShared<D>*>(memory);
@@ -416,7 +438,8 @@ __global__ void __launch_bounds__(kThreads, 1) by_rows(const __grid_constant__ R
   }
   __syncthreads();
   const int first_row = static_cast<int>(gridDim.y - 1 - blockIdx.y) * kOwn, head = blockIdx.x;
-  const int first_tile = a.starts[first_row] / kOther, end_tile = (min(first_row + kOwn, a.num_tokens) + kOther - 1) / kOther;
+  const int first_tile = a.starts[first_row] / kOther,
+            end_tile = (min(first_row + kOwn, a.num_tokens) + kOther - 1) / kOther;
   if (threadIdx.x < 128) {
     keep_registers<24>();
     if (threadIdx.x != 0) return;
@@ -425,26 +448,39 @@ __global__ void __launch_bounds__(kThreads, 1) by_rows(const __grid_constant__ R
       const int kv_head = head / (a.num_heads / a.num_kv_heads);
       shared.k_empty[ring.stage].wait(ring.parity ^ 1);
       shared.k_full[ring.stage].arrive_and_expect(kOther * D * 2);
-      for (int c = 0; c < D / kColumns; ++c) load_box(shared.k[ring.stage][c], maps.k, shared.k_full[ring.stage], c * kColumns, kv_head, tile * kOther);
+      for (int c = 0; c < D / kColumns; ++c)
+        load_box(shared.k[ring.stage][c], maps.k, shared.k_full[ring.stage], c * kColumns, kv_head,
+                 tile * kOther);
       shared.v_empty[ring.stage].wait(ring.parity ^ 1);
       shared.v_full[ring.stage].arrive_and_expect(kOther * D * 2);
-      for (int c = 0; c < D / kColumns; ++c) load_box(shared.v[ring.stage][c], maps.v, shared.v_full[ring.stage], c * kColumns, kv_head, tile * kOther);
+      for (int c = 0; c < D / kColumns; ++c)
+        load_box(shared.v[ring.stage][c], maps.v, shared.v_full[ring.stage], c * kColumns, kv_head,
+                 tile * kOther);
       ring.next();
     }
   } else {
     take_registers<240>();
-    RowsConsumer<D>{.shared = shared, .a = a, .first_row = first_row, .head = head, .first_tile = first_tile, .end_tile = end_tile}.run();
+    RowsConsumer<D>{.shared = shared,
+                    .a = a,
+                    .first_row = first_row,
+                    .head = head,
+                    .first_tile = first_tile,
+                    .end_tile = end_tile}
+        .run();
   }
 #endif
 }
 
 template <int D>
 void launch(Cuda& cuda, const PackedAttentionBackward& op, const Arguments& a) {
-  const KeysMaps keys_maps = {rows_map(op.q, kOther), rows_map(op.dy, kOther), rows_map(op.k, kOwn), rows_map(op.v, kOwn)};
+  const KeysMaps keys_maps = {rows_map(op.q, kOther), rows_map(op.dy, kOther), rows_map(op.k, kOwn),
+                              rows_map(op.v, kOwn)};
   const RowsMaps rows_maps = {rows_map(op.k, kOther), rows_map(op.v, kOther)};
   const cudaStream_t stream = cuda.state().stream;
-  const unsigned tiles = static_cast<unsigned>(a.padded_tokens / kOwn), heads = static_cast<unsigned>(a.num_heads), kv_heads = static_cast<unsigned>(a.num_kv_heads);
-  prepare<D><<<static_cast<unsigned>((static_cast<int64_t>(a.padded_tokens) * a.num_heads + 7) / 8), 256, 0, stream>>>(a);
+  const unsigned tiles = static_cast<unsigned>(a.padded_tokens / kOwn),
+                 heads = static_cast<unsigned>(a.num_heads), kv_heads = static_cast<unsigned>(a.num_kv_heads);
+  prepare<D><<<static_cast<unsigned>((static_cast<int64_t>(a.padded_tokens) * a.num_heads + 7) / 8), 256, 0,
+               stream>>>(a);
   CUDA_CHECK_LAUNCH();
   constexpr int kKeysBytes = sizeof(KeysShared<D>), kRowsBytes = sizeof(RowsShared<D>);
   CUDA_CHECK(cudaFuncSetAttribute(by_keys<D>, cudaFuncAttributeMaxDynamicSharedMemorySize, kKeysBytes));
@@ -459,10 +495,14 @@ void launch(Cuda& cuda, const PackedAttentionBackward& op, const Arguments& a) {
 
 bool hopper_attention(Cuda& cuda, const PackedAttentionBackward& op) {
   const int64_t T = op.q.dim(0), head_dim = op.q.dim(2);
-  if (!is_hopper(cuda) || op.q.dtype != DType::kBF16 || op.dk.dtype != DType::kBF16 || T == 0 || !(head_dim == 64 || head_dim == 128)) return false;
+  if (!is_hopper(cuda) || op.q.dtype != DType::kBF16 || op.dk.dtype != DType::kBF16 || T == 0 ||
+      !(head_dim == 64 || head_dim == 128))
+    return false;
   Arguments a = {};
-  a.q = gpu_data<__nv_bfloat16>(op.q), a.y = gpu_data<__nv_bfloat16>(op.y), a.dy = gpu_data<__nv_bfloat16>(op.dy);
-  a.dq = gpu_data<__nv_bfloat16>(op.dq), a.dk = gpu_data<__nv_bfloat16>(op.dk), a.dv = gpu_data<__nv_bfloat16>(op.dv);
+  a.q = gpu_data<__nv_bfloat16>(op.q), a.y = gpu_data<__nv_bfloat16>(op.y),
+  a.dy = gpu_data<__nv_bfloat16>(op.dy);
+  a.dq = gpu_data<__nv_bfloat16>(op.dq), a.dk = gpu_data<__nv_bfloat16>(op.dk),
+  a.dv = gpu_data<__nv_bfloat16>(op.dv);
   a.lse = gpu_data<float>(op.lse), a.starts = gpu_data<int32_t>(op.starts);
   a.num_tokens = static_cast<int>(T), a.padded_tokens = static_cast<int>((T + kOwn - 1) / kOwn * kOwn);
   a.num_heads = static_cast<int>(op.q.dim(1)), a.num_kv_heads = static_cast<int>(op.k.dim(1));

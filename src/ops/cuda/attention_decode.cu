@@ -1,14 +1,14 @@
-// Decoding reads the cache once; all else hides behind that. The heads of a group and the new tokens of a sequence are up to 16 rows of
-// one product, so that a key/value head is read once for all of them. A sequence is split over blocks (Flash-Decoding, Dao et al., 2023),
-// by its length alone, so that a sequence's bits do not depend on the others in the batch. Each warp takes 16 keys at a time with a
-// softmax of its own, and fetches ahead into its own ring: no warp waits for another until the end. Eight blocks are a cluster and add up
-// their splits out of each other's shared memory, each block a part of the columns; where a sequence has several clusters, the one that
-// finishes last adds those, in order.
-#include "ops/cuda/attention_decode.h"
-
+// Decoding reads the cache once; all else hides behind that. The heads of a group and the new tokens of a
+// sequence are up to 16 rows of one product, so that a key/value head is read once for all of them. A
+// sequence is split over blocks (Flash-Decoding, Dao et al., 2023), by its length alone, so that a sequence's
+// bits do not depend on the others in the batch. Each warp takes 16 keys at a time with a softmax of its own,
+// and fetches ahead into its own ring: no warp waits for another until the end. Eight blocks are a cluster
+// and add up their splits out of each other's shared memory, each block a part of the columns; where a
+// sequence has several clusters, the one that finishes last adds those, in order.
 #include <algorithm>
 #include <cmath>
 
+#include "ops/cuda/attention_decode.h"
 #include "ops/cuda/attention_hopper.cuh"
 
 namespace poro::cuda {
@@ -20,10 +20,12 @@ constexpr int kRows = 16, kUnit = 16;  // Rows of the product; keys a warp takes
 constexpr int kWarps = 4, kThreads = kWarps * 32, kTile = kWarps * kUnit;
 constexpr int kStages = 3;
 constexpr int kBoxBytes = 128;  // Width of a box
-constexpr int kCluster = 8, kMaxClusters = 4;  // Blocks in a cluster, clusters of a (sequence, key/value head)
+constexpr int kCluster = 8,
+              kMaxClusters = 4;  // Blocks in a cluster, clusters of a (sequence, key/value head)
 constexpr int kMaxCounters = 1 << 17;
 
-// How many clusters of each (sequence, key/value head, part of the columns) are done; zero between launches. A GPU runs one stream.
+// How many clusters of each (sequence, key/value head, part of the columns) are done; zero between launches.
+// A GPU runs one stream.
 __device__ unsigned counters[kMaxCounters];
 
 // Four columns of a row added up over some of the keys: weights are 2^(score - top).
@@ -46,10 +48,16 @@ struct Maps {
 };
 
 __device__ void load_matrices(uint32_t (&to)[4], const void* from) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(shared_address(from)) : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(shared_address(from))
+               : "memory");
 }
 __device__ void load_transposed(uint32_t (&to)[4], const void* from) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];" : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3]) : "r"(shared_address(from)) : "memory");
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(shared_address(from))
+               : "memory");
 }
 
 // Where 16 bytes of a row of a box lie: the copy engine's 128-byte swizzle.
@@ -63,7 +71,8 @@ struct Bf16Cache {
 
   static __device__ uint32_t pack(float low, float high) { return pack_bf16(low, high); }
   static __device__ void multiply(float (&d)[4], const uint32_t* a, uint32_t b0, uint32_t b1) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
@@ -73,7 +82,8 @@ struct Bf16Cache {
   static __device__ int column(int j, int c, int t) { return 8 * j + 2 * t + c % 2; }
 
   template <int D>
-  static __device__ void scores(float (&s)[2][4], const uint32_t (&q)[D / 16][4], const std::byte* keys, int lane) {
+  static __device__ void scores(float (&s)[2][4], const uint32_t (&q)[D / 16][4], const std::byte* keys,
+                                int lane) {
 #pragma unroll
     for (int i = 0; i < D / 16; ++i) {
       uint32_t b[4];
@@ -83,7 +93,8 @@ struct Bf16Cache {
     }
   }
   template <int D>
-  static __device__ void add(float (&out)[D / 8][4], const uint32_t (&p)[4], const std::byte* values, int lane) {
+  static __device__ void add(float (&out)[D / 8][4], const uint32_t (&p)[4], const std::byte* values,
+                             int lane) {
 #pragma unroll
     for (int i = 0; i < D / 16; ++i) {
       uint32_t b[4];
@@ -94,8 +105,8 @@ struct Bf16Cache {
   }
 };
 
-// Eight bits become f16 in registers. A thread's 32 bits are four neighbours, so columns are taken in another order: within 16 columns,
-// thread t of a row has 4 t to 4 t + 3.
+// Eight bits become f16 in registers. A thread's 32 bits are four neighbours, so columns are taken in another
+// order: within 16 columns, thread t of a row has 4 t to 4 t + 3.
 struct Fp8Cache {
   using Element = __nv_fp8_e4m3;
 
@@ -105,18 +116,22 @@ struct Fp8Cache {
     return result;
   }
   static __device__ void multiply(float (&d)[4], const uint32_t* a, uint32_t b0, uint32_t b1) {
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
   static __device__ int q_column(int half, int t) { return 4 * t + 2 * half; }
   static __device__ int column(int j, int c, int t) { return 16 * (j / 2) + 4 * t + 2 * (c % 2) + j % 2; }
   static __device__ void widen(uint32_t four, uint32_t& low, uint32_t& high) {
-    asm("{\n.reg .b16 l, h;\nmov.b32 {l, h}, %2;\ncvt.rn.f16x2.e4m3x2 %0, l;\ncvt.rn.f16x2.e4m3x2 %1, h;\n}\n" : "=r"(low), "=r"(high) : "r"(four));
+    asm("{\n.reg .b16 l, h;\nmov.b32 {l, h}, %2;\ncvt.rn.f16x2.e4m3x2 %0, l;\ncvt.rn.f16x2.e4m3x2 %1, h;\n}\n"
+        : "=r"(low), "=r"(high)
+        : "r"(four));
   }
 
   template <int D>
-  static __device__ void scores(float (&s)[2][4], const uint32_t (&q)[D / 16][4], const std::byte* keys, int lane) {
+  static __device__ void scores(float (&s)[2][4], const uint32_t (&q)[D / 16][4], const std::byte* keys,
+                                int lane) {
 #pragma unroll
     for (int i = 0; i < D / 16; i += 2) {  // Two of 16 columns by 16 keys
       uint32_t b[4], low, high;
@@ -129,7 +144,8 @@ struct Fp8Cache {
     }
   }
   template <int D>
-  static __device__ void add(float (&out)[D / 8][4], const uint32_t (&p)[4], const std::byte* values, int lane) {
+  static __device__ void add(float (&out)[D / 8][4], const uint32_t (&p)[4], const std::byte* values,
+                             int lane) {
 #pragma unroll
     for (int i = 0; i < D / 16; i += 2) {
       uint32_t b[4];
@@ -168,21 +184,25 @@ struct Block {
   Memory& shared;
   const Maps& maps;
   const Arguments& a;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, split = blockIdx.x, cluster = split / kCluster, rank = split % kCluster, kv_head = blockIdx.y, sequence = blockIdx.z;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, split = blockIdx.x, cluster = split / kCluster,
+            rank = split % kCluster, kv_head = blockIdx.y, sequence = blockIdx.z;
   static constexpr int kChunks = D / 4;
   const int group = a.num_heads / a.num_kv_heads;
   int first_token = 0, num_tokens = 0, length = 0, num_splits = 0, num_clusters = 0, unit = 0, end_unit = 0;
   float out[D / 8][4] = {}, highest[2] = {-INFINITY, -INFINITY}, sum[2] = {};
 
   __device__ int64_t row_at(int row) const {
-    return (static_cast<int64_t>(first_token + row / group) * a.num_heads + kv_head * group + row % group) * D;
+    return (static_cast<int64_t>(first_token + row / group) * a.num_heads + kv_head * group + row % group) *
+           D;
   }
   __device__ int num_rows() const { return num_tokens * group; }
 
   // Which pages are wanted is not known yet, but where their numbers are.
   __device__ void prefetch_pages() {
     const int at = static_cast<int>(threadIdx.x) * 32;
-    if (at < a.pages_each) asm volatile("prefetch.global.L1 [%0];" ::"l"(a.page_table + static_cast<int64_t>(sequence) * a.pages_each + at));
+    if (at < a.pages_each)
+      asm volatile("prefetch.global.L1 [%0];" ::"l"(a.page_table +
+                                                    static_cast<int64_t>(sequence) * a.pages_each + at));
   }
 
   // Whether there is work for this cluster.
@@ -224,7 +244,9 @@ struct Block {
 #pragma unroll
         for (int half = 0; half < 2; ++half) {
           float2 pair = {0, 0};
-          if (row < num_rows()) pair = __bfloat1622float2(*reinterpret_cast<const __nv_bfloat162*>(from + 16 * i + Cache::q_column(half, lane % 4)));
+          if (row < num_rows())
+            pair = __bfloat1622float2(
+                *reinterpret_cast<const __nv_bfloat162*>(from + 16 * i + Cache::q_column(half, lane % 4)));
           q[i][2 * half + r] = Cache::pack(pair.x, pair.y);
         }
     }
@@ -246,7 +268,8 @@ struct Block {
     if (position + kUnit > length - num_tokens + 1) {
 #pragma unroll
       for (int i = 0; i < 8; ++i) {
-        const int key = position + i / 4 * 8 + lane % 4 * 2 + i % 2, token = (lane / 4 + i / 2 % 2 * 8) / group;
+        const int key = position + i / 4 * 8 + lane % 4 * 2 + i % 2,
+                  token = (lane / 4 + i / 2 % 2 * 8) / group;
         if (key >= length - num_tokens + token + 1) s[i / 4][i % 4] = -INFINITY;
       }
     }
@@ -310,7 +333,10 @@ struct Block {
       const int row = item / kChunks, chunk = item % kChunks;
       shared.merged[row][chunk] = add_up(kWarps, [&](int w) {
         const float top = shared.highest[w][row] * a.scale_log2;
-        return Partial{.value = *reinterpret_cast<const float4*>(&shared.sums[w][row][4 * chunk]), .top = top, .total = shared.weight[w][row], .unused = {}};
+        return Partial{.value = *reinterpret_cast<const float4*>(&shared.sums[w][row][4 * chunk]),
+                       .top = top,
+                       .total = shared.weight[w][row],
+                       .unused = {}};
       });
     }
   }
@@ -324,26 +350,34 @@ struct Block {
       const float top = fmaxf(sum.top, next.top), from = top == -INFINITY ? 0.0f : top;
       const float left = exp2_fast(sum.top - from), right = exp2_fast(next.top - from);
       sum.top = top, sum.total = left * sum.total + right * next.total;
-      sum.value.x = left * sum.value.x + right * next.value.x, sum.value.y = left * sum.value.y + right * next.value.y;
-      sum.value.z = left * sum.value.z + right * next.value.z, sum.value.w = left * sum.value.w + right * next.value.w;
+      sum.value.x = left * sum.value.x + right * next.value.x,
+      sum.value.y = left * sum.value.y + right * next.value.y;
+      sum.value.z = left * sum.value.z + right * next.value.z,
+      sum.value.w = left * sum.value.w + right * next.value.w;
     }
     return sum;
   }
 
   __device__ void store(int item, const Partial& sum) {
     const float inverse = 1.0f / sum.total;
-    const uint2 packed = {pack_bf16(sum.value.x * inverse, sum.value.y * inverse), pack_bf16(sum.value.z * inverse, sum.value.w * inverse)};
+    const uint2 packed = {pack_bf16(sum.value.x * inverse, sum.value.y * inverse),
+                          pack_bf16(sum.value.z * inverse, sum.value.w * inverse)};
     *reinterpret_cast<uint2*>(a.y + row_at(item / kChunks) + item % kChunks * 4) = packed;
   }
 
   __device__ Partial* partial_at(int c, int item) const {
-    return a.partial + (static_cast<int64_t>(sequence * a.num_kv_heads + kv_head) * kMaxClusters + c) * (kRows * kChunks) + item;
+    return a.partial +
+           (static_cast<int64_t>(sequence * a.num_kv_heads + kv_head) * kMaxClusters + c) *
+               (kRows * kChunks) +
+           item;
   }
 
   // This block's part of the columns, of all blocks of the cluster.
   __device__ void add_cluster() {
-    const int active = min(kCluster, num_splits - cluster * kCluster), items = num_rows() * kChunks, each = (items + kCluster - 1) / kCluster;
-    const int item = rank * each + static_cast<int>(threadIdx.x), end = min((rank + 1) * each, items);  // `each` is 64 at most.
+    const int active = min(kCluster, num_splits - cluster * kCluster), items = num_rows() * kChunks,
+              each = (items + kCluster - 1) / kCluster;
+    const int item = rank * each + static_cast<int>(threadIdx.x),
+              end = min((rank + 1) * each, items);  // `each` is 64 at most.
     if (item < end) {
       const Partial* mine = &shared.merged[0][0] + item;
       Partial parts[kCluster];
@@ -393,7 +427,8 @@ struct Block {
     share();
     merge_warps();
     if (num_splits == 1) {
-      for (int item = static_cast<int>(threadIdx.x); item < num_rows() * kChunks; item += kThreads) store(item, shared.merged[item / kChunks][item % kChunks]);
+      for (int item = static_cast<int>(threadIdx.x); item < num_rows() * kChunks; item += kThreads)
+        store(item, shared.merged[item / kChunks][item % kChunks]);
       return;
     }
     sync_cluster();
@@ -403,7 +438,8 @@ struct Block {
 };
 
 template <class Cache, int D>
-__global__ void __launch_bounds__(kThreads, 2) decode(const __grid_constant__ Maps maps, const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(kThreads, 2)
+    decode(const __grid_constant__ Maps maps, const __grid_constant__ Arguments a) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ __align__(1024) std::byte memory[];
   auto& shared = *reinterpret_cast<Shared<Cache, D>*>(memory);
@@ -420,10 +456,12 @@ __global__ void __launch_bounds__(kThreads, 2) decode(const __grid_constant__ Ma
 
 // (P, K, S, D) as boxes of 128 bytes by 16 positions.
 CUtensorMap units_map(const Tensor& tensor) {
-  const uint64_t bytes = static_cast<uint64_t>(dtype_bits(tensor.dtype)) / 8, D = static_cast<uint64_t>(tensor.dim(3));
+  const uint64_t bytes = static_cast<uint64_t>(dtype_bits(tensor.dtype)) / 8,
+                 D = static_cast<uint64_t>(tensor.dim(3));
   const uint64_t dims[] = {D, static_cast<uint64_t>(tensor.elements()) / D}, strides[] = {bytes * D};
   const uint32_t box[] = {static_cast<uint32_t>(kBoxBytes / bytes), kUnit};
-  return tensor_map(tensor.data, {.dims = dims, .strides = strides, .box = box, .element_bytes = static_cast<int>(bytes)});
+  return tensor_map(tensor.data,
+                    {.dims = dims, .strides = strides, .box = box, .element_bytes = static_cast<int>(bytes)});
 }
 
 template <class Cache, int D>
@@ -438,8 +476,8 @@ void launch(Cuda& cuda, const CachedAttention& op, const Arguments& a) {
   attributes[1].id = cudaLaunchAttributeClusterDimension;
   attributes[1].val.clusterDim = {kCluster, 1, 1};
   cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(static_cast<unsigned>((splits + kCluster - 1) / kCluster * kCluster), static_cast<unsigned>(a.num_kv_heads),
-                        static_cast<unsigned>(op.lengths.dim(0)));
+  config.gridDim = dim3(static_cast<unsigned>((splits + kCluster - 1) / kCluster * kCluster),
+                        static_cast<unsigned>(a.num_kv_heads), static_cast<unsigned>(op.lengths.dim(0)));
   config.blockDim = dim3(kThreads);
   config.dynamicSmemBytes = kBytes;
   config.stream = cuda.state().stream;
@@ -450,7 +488,8 @@ void launch(Cuda& cuda, const CachedAttention& op, const Arguments& a) {
 }  // namespace
 
 bool decode_attention(Cuda& cuda, const CachedAttention& op) {
-  const int64_t num_heads = op.q.dim(1), num_kv_heads = op.keys.dim(1), head_dim = op.q.dim(2), num_sequences = op.lengths.dim(0);
+  const int64_t num_heads = op.q.dim(1), num_kv_heads = op.keys.dim(1), head_dim = op.q.dim(2),
+                num_sequences = op.lengths.dim(0);
   const bool is_bf16 = op.keys.dtype == DType::kBF16 && (head_dim == 64 || head_dim == 128);
   const bool is_fp8 = op.keys.dtype == DType::kF8 && head_dim == 128;
   if (!is_hopper(cuda) || op.q.dtype != DType::kBF16 || !(is_bf16 || is_fp8)) return false;
@@ -458,14 +497,18 @@ bool decode_attention(Cuda& cuda, const CachedAttention& op) {
   if (op.q.dim(0) == 0 || num_sequences * num_kv_heads * kCluster > kMaxCounters) return false;
   Arguments a = {};
   a.q = gpu_data<__nv_bfloat16>(op.q), a.y = gpu_data<__nv_bfloat16>(op.y);
-  a.page_table = gpu_data<int32_t>(op.page_table), a.row_starts = gpu_data<int32_t>(op.row_starts), a.lengths = gpu_data<int32_t>(op.lengths);
+  a.page_table = gpu_data<int32_t>(op.page_table), a.row_starts = gpu_data<int32_t>(op.row_starts),
+  a.lengths = gpu_data<int32_t>(op.lengths);
   a.num_heads = static_cast<int>(num_heads), a.num_kv_heads = static_cast<int>(num_kv_heads);
   a.page_size = static_cast<int>(op.keys.dim(2)), a.pages_each = static_cast<int>(op.page_table.dim(1));
   // Two blocks on a multiprocessor for one sequence.
-  a.max_splits = std::clamp(2 * cuda.state().num_multiprocessors() / a.num_kv_heads / kCluster, 1, kMaxClusters) * kCluster;
+  a.max_splits =
+      std::clamp(2 * cuda.state().num_multiprocessors() / a.num_kv_heads / kCluster, 1, kMaxClusters) *
+      kCluster;
   a.scale_log2 = static_cast<float>(std::log2(std::exp(1.0)) / std::sqrt(static_cast<double>(head_dim)));
   a.partial = reinterpret_cast<Partial*>(
-      cuda.scratch(sizeof(Partial) * static_cast<size_t>(num_sequences * num_kv_heads * kMaxClusters * kRows * head_dim / 4)));
+      cuda.scratch(sizeof(Partial) *
+                   static_cast<size_t>(num_sequences * num_kv_heads * kMaxClusters * kRows * head_dim / 4)));
   if (is_fp8)
     launch<Fp8Cache, 128>(cuda, op, a);
   else if (head_dim == 64)

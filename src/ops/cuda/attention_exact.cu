@@ -1,9 +1,8 @@
-// One block takes 32 rows, a row being one query head of one token; the H / K heads that share a key/value head are neighbours, so
-// that a key read once serves the whole group. It walks over the keys, 32 at a time, with the softmax kept online
-// (Milakov and Gimelshein, 2018). The backward pass recomputes the scores, once by keys for dk and dv and once by rows for dq: sums
-// run in a fixed order, without atomics.
+// One block takes 32 rows, a row being one query head of one token; the H / K heads that share a key/value
+// head are neighbours, so that a key read once serves the whole group. It walks over the keys, 32 at a time,
+// with the softmax kept online (Milakov and Gimelshein, 2018). The backward pass recomputes the scores, once
+// by keys for dk and dv and once by rows for dq: sums run in a fixed order, without atomics.
 #include "ops/cuda/attention_exact.h"
-
 #include "ops/cuda/attention_rows.cuh"
 
 namespace poro::cuda {
@@ -14,7 +13,8 @@ using namespace rows;
 constexpr int kTile = 32;      // Rows and keys of a tile
 constexpr int kThreads = 256;  // 16 by 16: thread (y, x) has rows y and y + 16, columns x and x + 16.
 
-// A tile of 32 vectors in shared memory, padded with zeros to Width; four more floats a row keep the banks apart.
+// A tile of 32 vectors in shared memory, padded with zeros to Width; four more floats a row keep the banks
+// apart.
 template <int Width>
 struct Vectors {
   static constexpr int kStride = Width + 4;
@@ -25,7 +25,8 @@ struct Vectors {
   __device__ void load(const Operand& from, int head_dim, const Offset& offset) {
     for (int i = threadIdx.x / 32; i < kTile; i += kThreads / 32) {
       const int64_t begin = offset(i);
-      for (int d = threadIdx.x % 32; d < Width; d += 32) at[i][d] = begin >= 0 && d < head_dim ? from.load(begin + d) : 0.0f;
+      for (int d = threadIdx.x % 32; d < Width; d += 32)
+        at[i][d] = begin >= 0 && d < head_dim ? from.load(begin + d) : 0.0f;
     }
   }
 };
@@ -41,7 +42,8 @@ __device__ void dot_tile(const Vectors<Width>& left, const Vectors<Width>& right
     for (int a = 0; a < 2; ++a) l[a] = *reinterpret_cast<const float4*>(&left.at[y + 16 * a][d]);
     for (int b = 0; b < 2; ++b) r[b] = *reinterpret_cast<const float4*>(&right.at[x + 16 * b][d]);
     for (int a = 0; a < 2; ++a)
-      for (int b = 0; b < 2; ++b) out[a][b] += l[a].x * r[b].x + l[a].y * r[b].y + l[a].z * r[b].z + l[a].w * r[b].w;
+      for (int b = 0; b < 2; ++b)
+        out[a][b] += l[a].x * r[b].x + l[a].y * r[b].y + l[a].z * r[b].z + l[a].w * r[b].w;
   }
 }
 
@@ -111,7 +113,9 @@ __global__ void __launch_bounds__(kThreads) forward(const __grid_constant__ Argu
   if (first_row >= num_rows) return;
   const int last_row = min(first_row + kTile, num_rows) - 1;
   const int keys_begin = span.begin(a, first_row), keys_end = span.end(a, last_row);
-  shared.q.load(a.q, a.head_dim, [&](int i) { return first_row + i < num_rows ? span.row_at(a, first_row + i, kv_head) : -1; });
+  shared.q.load(a.q, a.head_dim, [&](int i) {
+    return first_row + i < num_rows ? span.row_at(a, first_row + i, kv_head) : -1;
+  });
   int begin[2] = {}, end[2] = {};
   for (int i = 0; i < 2; ++i) {
     const int row = first_row + y + 16 * i;
@@ -121,7 +125,9 @@ __global__ void __launch_bounds__(kThreads) forward(const __grid_constant__ Argu
   Sum<Width> out;
   for (int base = keys_begin; base < keys_end; base += kTile) {
     __syncthreads();
-    const auto offset = [&](int i) { return base + i < keys_end ? key_at(a, sequence, base + i, kv_head) : -1; };
+    const auto offset = [&](int i) {
+      return base + i < keys_end ? key_at(a, sequence, base + i, kv_head) : -1;
+    };
     shared.k.load(a.k, a.head_dim, offset);
     shared.v.load(a.v, a.head_dim, offset);
     __syncthreads();
@@ -135,7 +141,8 @@ __global__ void __launch_bounds__(kThreads) forward(const __grid_constant__ Argu
       const float next = fmaxf(highest[i], row_max(fmaxf(scores[i][0], scores[i][1])));
       const float from = next == -INFINITY ? 0.0f : next;  // Nothing visible yet: all weights are exp(-inf).
       const float kept = expf(highest[i] - from);
-      for (int j = 0; j < 2; ++j) shared.p.at[y + 16 * i][x + 16 * j] = scores[i][j] = expf(scores[i][j] - from);
+      for (int j = 0; j < 2; ++j)
+        shared.p.at[y + 16 * i][x + 16 * j] = scores[i][j] = expf(scores[i][j] - from);
       sum[i] = sum[i] * kept + row_sum(scores[i][0] + scores[i][1]);
       out.scale_row(i, kept);
       highest[i] = next;
@@ -158,7 +165,8 @@ __global__ void __launch_bounds__(kThreads) backward_delta(const __grid_constant
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32;
   if (row >= static_cast<int64_t>(a.num_tokens) * a.num_heads) return;
   float sum = 0;
-  for (int d = threadIdx.x % 32; d < a.head_dim; d += 32) sum += a.dy.load(row * a.head_dim + d) * a.y.load(row * a.head_dim + d);
+  for (int d = threadIdx.x % 32; d < a.head_dim; d += 32)
+    sum += a.dy.load(row * a.head_dim + d) * a.y.load(row * a.head_dim + d);
   for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
   if (threadIdx.x % 32 == 0) a.delta[row] = sum;
 }
@@ -171,7 +179,8 @@ struct BackwardShared {
 
 // The softmax weights and the gradients of the scores of a tile, into shared memory.
 template <int Width>
-__device__ void score_gradients(BackwardShared<Width>& shared, const Arguments& a, int first_row, int first_key, int kv_head) {
+__device__ void score_gradients(BackwardShared<Width>& shared, const Arguments& a, int first_row,
+                                int first_key, int kv_head) {
   const Span span(a, 0);
   const int y = threadIdx.x / 16, x = threadIdx.x % 16;
   float scores[2][2], dp[2][2];
@@ -202,14 +211,18 @@ __global__ void __launch_bounds__(kThreads) backward_keys(const __grid_constant_
   const int kv_head = blockIdx.y, first_key = static_cast<int>(blockIdx.x) * kTile, y = threadIdx.x / 16;
   const Span span(a, 0);
   const int keys_end = min(first_key + kTile, a.num_tokens), num_rows = span.num_rows(a);
-  const auto key = [&](int i) { return first_key + i < keys_end ? key_at(a, 0, first_key + i, kv_head) : -1; };
+  const auto key = [&](int i) {
+    return first_key + i < keys_end ? key_at(a, 0, first_key + i, kv_head) : -1;
+  };
   shared.k.load(a.k, a.head_dim, key);
   shared.v.load(a.v, a.head_dim, key);
   Sum<Width> dk, dv;
   for (int first_row = first_key * a.group(); first_row < num_rows; first_row += kTile) {
     if (span.begin(a, first_row) >= keys_end) break;  // These documents begin behind the keys.
     __syncthreads();
-    const auto offset = [&](int i) { return first_row + i < num_rows ? span.row_at(a, first_row + i, kv_head) : -1; };
+    const auto offset = [&](int i) {
+      return first_row + i < num_rows ? span.row_at(a, first_row + i, kv_head) : -1;
+    };
     shared.q.load(a.q, a.head_dim, offset);
     shared.dy.load(a.dy, a.head_dim, offset);
     __syncthreads();
@@ -235,7 +248,9 @@ __global__ void __launch_bounds__(kThreads) backward_rows(const __grid_constant_
   const Span span(a, 0);
   const int num_rows = span.num_rows(a), last_row = min(first_row + kTile, num_rows) - 1;
   const int keys_begin = span.begin(a, first_row), keys_end = span.end(a, last_row);
-  const auto offset = [&](int i) { return first_row + i < num_rows ? span.row_at(a, first_row + i, kv_head) : -1; };
+  const auto offset = [&](int i) {
+    return first_row + i < num_rows ? span.row_at(a, first_row + i, kv_head) : -1;
+  };
   shared.q.load(a.q, a.head_dim, offset);
   shared.dy.load(a.dy, a.head_dim, offset);
   Sum<Width> dq;
@@ -250,14 +265,18 @@ __global__ void __launch_bounds__(kThreads) backward_rows(const __grid_constant_
     dq.add(shared.k, [&](int i, int s) { return shared.ds.at[y + 16 * i][s]; });
   }
   for (int i = 0; i < 2; ++i)
-    if (first_row + y + 16 * i <= last_row) dq.store(i, a.dq, span.row_at(a, first_row + y + 16 * i, kv_head), a.head_dim);
+    if (first_row + y + 16 * i <= last_row)
+      dq.store(i, a.dq, span.row_at(a, first_row + y + 16 * i, kv_head), a.head_dim);
 }
 
-unsigned tiles(int64_t count) { return static_cast<unsigned>((count + kTile - 1) / kTile); }
+unsigned tiles(int64_t count) {
+  return static_cast<unsigned>((count + kTile - 1) / kTile);
+}
 
 template <class Kernel>
 void launch(Cuda& cuda, Kernel* kernel, dim3 blocks, size_t shared_bytes, const Arguments& a) {
-  CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)));
+  CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  static_cast<int>(shared_bytes)));
   kernel<<<blocks, kThreads, shared_bytes, cuda.state().stream>>>(a);
   CUDA_CHECK_LAUNCH();
 }
@@ -277,14 +296,16 @@ void exact_attention(Cuda& cuda, const PackedAttention& op) {
   if (op.q.dim(0) == 0) return;
   const Arguments a = arguments(op);
   const dim3 blocks = row_blocks(op.q.dim(0), a, kTile, 1);
-  with_width(a.head_dim, [&]<int Width>() { launch(cuda, forward<Width>, blocks, sizeof(ForwardShared<Width>), a); });
+  with_width(a.head_dim,
+             [&]<int Width>() { launch(cuda, forward<Width>, blocks, sizeof(ForwardShared<Width>), a); });
 }
 
 void exact_attention(Cuda& cuda, const CachedAttention& op) {
   if (op.q.dim(0) == 0) return;
   const Arguments a = arguments(op);
   const dim3 blocks = row_blocks(op.max_new_tokens, a, kTile, op.lengths.dim(0));
-  with_width(a.head_dim, [&]<int Width>() { launch(cuda, forward<Width>, blocks, sizeof(ForwardShared<Width>), a); });
+  with_width(a.head_dim,
+             [&]<int Width>() { launch(cuda, forward<Width>, blocks, sizeof(ForwardShared<Width>), a); });
 }
 
 void exact_attention(Cuda& cuda, const PackedAttentionBackward& op) {
@@ -296,10 +317,12 @@ void exact_attention(Cuda& cuda, const PackedAttentionBackward& op) {
   const int64_t rows = op.q.dim(0) * op.q.dim(1);
   a.delta = reinterpret_cast<float*>(cuda.scratch(static_cast<size_t>(rows) * sizeof(float)));
   const unsigned kv_heads = static_cast<unsigned>(op.k.dim(1));
-  launch(cuda, backward_delta, dim3(static_cast<unsigned>((rows + kThreads / 32 - 1) / (kThreads / 32))), 0, a);
+  launch(cuda, backward_delta, dim3(static_cast<unsigned>((rows + kThreads / 32 - 1) / (kThreads / 32))), 0,
+         a);
   with_width(a.head_dim, [&]<int Width>() {
     launch(cuda, backward_keys<Width>, dim3(tiles(op.q.dim(0)), kv_heads), sizeof(BackwardShared<Width>), a);
-    launch(cuda, backward_rows<Width>, dim3(tiles(rows / op.k.dim(1)), kv_heads), sizeof(BackwardShared<Width>), a);
+    launch(cuda, backward_rows<Width>, dim3(tiles(rows / op.k.dim(1)), kv_heads),
+           sizeof(BackwardShared<Width>), a);
   });
 }
 

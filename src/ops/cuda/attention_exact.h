@@ -1,5 +1,5 @@
-// Attention with f32 arithmetic on the GPU's ordinary units: right for every head size up to 256, every type and every page
-// size. It serves f32 activations and shapes for which there is no tensor-core kernel.
+// Attention with f32 arithmetic on the GPU's ordinary units: right for every head size up to 256, every type
+// and every page size. It serves f32 activations and shapes for which there is no tensor-core kernel.
 #pragma once
 
 #include "base/device.h"

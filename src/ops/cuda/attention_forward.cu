@@ -1,12 +1,12 @@
-// FlashAttention-3 (Shah et al., 2024): a block takes 128 rows of one head. One warp asks the copy engine for keys and values, 128 at a
-// time, two stages ahead; two warpgroups of 64 rows each multiply. While one computes a softmax, the other has the tensor cores; and
-// within a warpgroup the softmax of the next keys runs beside the product with the last values. Keys are taken from the last to the
-// first, so that only the first tiles (the diagonal) and those where documents begin need a mask.
-#include "ops/cuda/attention_forward.h"
-
+// FlashAttention-3 (Shah et al., 2024): a block takes 128 rows of one head. One warp asks the copy engine for
+// keys and values, 128 at a time, two stages ahead; two warpgroups of 64 rows each multiply. While one
+// computes a softmax, the other has the tensor cores; and within a warpgroup the softmax of the next keys
+// runs beside the product with the last values. Keys are taken from the last to the first, so that only the
+// first tiles (the diagonal) and those where documents begin need a mask.
 #include <algorithm>
 #include <cmath>
 
+#include "ops/cuda/attention_forward.h"
 #include "ops/cuda/attention_hopper.cuh"
 
 namespace poro::cuda {
@@ -16,7 +16,7 @@ using namespace hopper;
 
 constexpr int kRows = 128, kKeys = 128;  // Of a tile
 constexpr int kStages = 2;
-constexpr int kConsumers = 256;             // Threads that multiply; a warpgroup more asks for copies.
+constexpr int kConsumers = 256;  // Threads that multiply; a warpgroup more asks for copies.
 constexpr int kThreads = kConsumers + 128;
 
 // Tiles given out beyond the first of each block; zero between launches. A GPU runs one stream.
@@ -85,15 +85,19 @@ struct Producer {
   Ring<kStages> k_ring = {}, v_ring = {};
 
   // All lanes: each asks for a part.
-  __device__ void load_keys(const Tile& t, int tile, const CUtensorMap& map, __nv_bfloat16 (*to)[kKeys][kColumns], Barrier& full) {
+  __device__ void load_keys(const Tile& t, int tile, const CUtensorMap& map,
+                            __nv_bfloat16 (*to)[kKeys][kColumns], Barrier& full) {
     if constexpr (kPaged) {
-      const int first = tile * kKeys, pages = (min(kKeys, t.keys_end - first) + a.page_size - 1) / a.page_size;
+      const int first = tile * kKeys,
+                pages = (min(kKeys, t.keys_end - first) + a.page_size - 1) / a.page_size;
       if (lane == 0) full.arrive_and_expect(pages * a.page_size * D * 2);
       __syncwarp();
       if (lane >= pages) return;
-      const int page = a.page_table[static_cast<int64_t>(t.sequence) * a.pages_each + first / a.page_size + lane];
+      const int page =
+          a.page_table[static_cast<int64_t>(t.sequence) * a.pages_each + first / a.page_size + lane];
       const int row = (page * a.num_kv_heads + t.kv_head) * a.page_size;
-      for (int c = 0; c < D / kColumns; ++c) load_box(to[c][lane * a.page_size], map, full, c * kColumns, row);
+      for (int c = 0; c < D / kColumns; ++c)
+        load_box(to[c][lane * a.page_size], map, full, c * kColumns, row);
     } else {
       if (lane == 0) full.arrive_and_expect(kKeys * D * 2);
       __syncwarp();
@@ -125,7 +129,9 @@ struct Producer {
           shared.q_full.arrive_and_expect(kRows * D * 2);
         }
         __syncwarp();
-        if (lane < D / kColumns) load_box(shared.q[lane], maps.q, shared.q_full, lane * kColumns, t.head, t.row_offset + t.first_row);
+        if (lane < D / kColumns)
+          load_box(shared.q[lane], maps.q, shared.q_full, lane * kColumns, t.head,
+                   t.row_offset + t.first_row);
         load(t);
       }
       index = __shfl_sync(~0u, next, 0);
@@ -139,7 +145,8 @@ struct Producer {
 
   __device__ void load(const Tile& t) {
     const int first = t.first_tile();
-    for (int tile = t.end_tile() - 1; tile >= first - 1; --tile) {  // The values one tile behind the keys, as they are needed.
+    for (int tile = t.end_tile() - 1; tile >= first - 1;
+         --tile) {  // The values one tile behind the keys, as they are needed.
       if (tile >= first) {
         shared.k_empty[k_ring.stage].wait(k_ring.parity ^ 1);
         load_keys(t, tile, maps.k, shared.k[k_ring.stage], shared.k_full[k_ring.stage]);
@@ -181,8 +188,8 @@ struct Consumer {
 #pragma unroll
     for (int i = 0; i < D / 16; ++i) {
       const int in_box = i % 4 * 2;  // 32 bytes, in units of 16
-      wgmma<Major::kSum, Major::kSum>(scores, q + i / 4 * (sizeof(shared.q[0]) >> 4) + in_box, k + i / 4 * (sizeof(shared.k[0][0]) >> 4) + in_box,
-                                      i > 0);
+      wgmma<Major::kSum, Major::kSum>(scores, q + i / 4 * (sizeof(shared.q[0]) >> 4) + in_box,
+                                      k + i / 4 * (sizeof(shared.k[0][0]) >> 4) + in_box, i > 0);
     }
     wgmma_commit();
   }
@@ -192,7 +199,8 @@ struct Consumer {
     pin(out);
     wgmma_fence();
 #pragma unroll
-    for (int i = 0; i < kKeys / 16; ++i) wgmma<Major::kOther>(out, weights + 4 * i, v + i * (16 * 128 >> 4), true);
+    for (int i = 0; i < kKeys / 16; ++i)
+      wgmma<Major::kOther>(out, weights + 4 * i, v + i * (16 * 128 >> 4), true);
     wgmma_commit();
   }
   __device__ void release_keys() {
@@ -220,7 +228,8 @@ struct Consumer {
       for (int i = 0; i < 64; i += 4) top = fmaxf(top, fmaxf(scores[i + 2 * r], scores[i + 2 * r + 1]));
       top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
       top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
-      const float from = top == -INFINITY ? 0.0f : top * a.scale_log2;  // Nothing visible yet: all weights are 2^-inf.
+      const float from =
+          top == -INFINITY ? 0.0f : top * a.scale_log2;  // Nothing visible yet: all weights are 2^-inf.
       kept[r] = exp2_fast(highest[r] * a.scale_log2 - from);
       highest[r] = top;
       float total = 0;
@@ -261,8 +270,9 @@ struct Consumer {
       const int row = t.first_row + row_in_tile + 8 * r;
       const bool is_row = row < t.num_rows;
       const int64_t at = static_cast<int64_t>(t.row_offset + row) * a.num_heads + t.head;
-      if (!kPaged && a.lse != nullptr && is_row && lane % 4 == 0) a.lse[at] = highest[r] * a.scale_log2 * kLn2 + logf(total);
-store_row<D>(a.y + at * D, out, r, inverse, is_row);
+      if (!kPaged && a.lse != nullptr && is_row && lane % 4 == 0)
+        a.lse[at] = highest[r] * a.scale_log2 * kLn2 + logf(total);
+      store_row<D>(a.y + at * D, out, r, inverse, is_row);
     }
   }
 
@@ -291,8 +301,11 @@ store_row<D>(a.y + at * D, out, r, inverse, is_row);
   __device__ void work(const Tile& t) {
     start_tile(t);
     const int first = t.first_tile();
-    const int last_begin = kPaged ? 0 : a.starts[min(t.first_row + kRows, t.num_rows) - 1];  // Keys before it need a mask.
-    const auto needs_mask = [&](int tile) { return (tile + 1) * kKeys > t.shift + t.first_row || tile * kKeys < last_begin; };
+    const int last_begin =
+        kPaged ? 0 : a.starts[min(t.first_row + kRows, t.num_rows) - 1];  // Keys before it need a mask.
+    const auto needs_mask = [&](int tile) {
+      return (tile + 1) * kKeys > t.shift + t.first_row || tile * kKeys < last_begin;
+    };
     float scores[64], kept[2];
     uint32_t weights[32];
     int tile = t.end_tile() - 1;
@@ -341,7 +354,8 @@ store_row<D>(a.y + at * D, out, r, inverse, is_row);
 };
 
 template <int D, bool kPaged>
-__global__ void __launch_bounds__(kThreads, 1) forward(const __grid_constant__ Maps maps, const __grid_constant__ Arguments a) {
+__global__ void __launch_bounds__(kThreads, 1)
+    forward(const __grid_constant__ Maps maps, const __grid_constant__ Arguments a) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ __align__(1024) std::byte memory[];
   Shared<D>& shared = *reinterpret_cast<Shared<D>*>(memory);
@@ -371,14 +385,16 @@ bool has_kernel(Cuda& cuda, const Tensor& q) {
 
 // (P, K, S, D) as boxes of 64 columns by a page.
 CUtensorMap pages_map(const Tensor& tensor) {
-  const uint64_t D = static_cast<uint64_t>(tensor.dim(3)), dims[] = {D, static_cast<uint64_t>(tensor.elements()) / D}, strides[] = {2 * D};
+  const uint64_t D = static_cast<uint64_t>(tensor.dim(3)),
+                 dims[] = {D, static_cast<uint64_t>(tensor.elements()) / D}, strides[] = {2 * D};
   const uint32_t box[] = {kColumns, static_cast<uint32_t>(tensor.dim(2))};
   return tensor_map(tensor.data, {.dims = dims, .strides = strides, .box = box});
 }
 
 // As many heads at a time as have half of the second-level cache to themselves, in whole groups.
 int heads_together(Cuda& cuda, const Arguments& a, int64_t positions, int64_t head_dim) {
-  const int64_t bytes = 4 * positions * head_dim, room = std::max<int64_t>(1, cuda.state().properties.l2CacheSize / 2 / bytes);
+  const int64_t bytes = 4 * positions * head_dim,
+                room = std::max<int64_t>(1, cuda.state().properties.l2CacheSize / 2 / bytes);
   int together = 1;
   for (int n = 1; n <= a.num_kv_heads; ++n)
     if (a.num_kv_heads % n == 0 && n <= room) together = n;
@@ -397,7 +413,8 @@ void launch(Cuda& cuda, const Maps& maps, const Arguments& a) {
 Arguments arguments(const Tensor& q, const Tensor& y, int64_t num_kv_heads) {
   Arguments a = {};
   a.y = gpu_data<__nv_bfloat16>(y);
-  a.num_tokens = static_cast<int>(q.dim(0)), a.num_heads = static_cast<int>(q.dim(1)), a.num_kv_heads = static_cast<int>(num_kv_heads);
+  a.num_tokens = static_cast<int>(q.dim(0)), a.num_heads = static_cast<int>(q.dim(1)),
+  a.num_kv_heads = static_cast<int>(num_kv_heads);
   a.scale_log2 = static_cast<float>(std::log2(std::exp(1.0)) / std::sqrt(static_cast<double>(q.dim(2))));
   return a;
 }
@@ -418,9 +435,11 @@ bool hopper_attention(Cuda& cuda, const PackedAttention& op) {
 bool hopper_attention(Cuda& cuda, const CachedAttention& op) {
   const int64_t page_size = op.keys.dim(2);
   const bool has_pages = page_size == 16 || page_size == 32 || page_size == 64 || page_size == 128;
-  if (!has_kernel(cuda, op.q) || op.keys.dtype != DType::kBF16 || !has_pages || op.q.dim(0) == 0) return false;
+  if (!has_kernel(cuda, op.q) || op.keys.dtype != DType::kBF16 || !has_pages || op.q.dim(0) == 0)
+    return false;
   Arguments a = arguments(op.q, op.y, op.keys.dim(1));
-  a.page_table = gpu_data<int32_t>(op.page_table), a.row_starts = gpu_data<int32_t>(op.row_starts), a.lengths = gpu_data<int32_t>(op.lengths);
+  a.page_table = gpu_data<int32_t>(op.page_table), a.row_starts = gpu_data<int32_t>(op.row_starts),
+  a.lengths = gpu_data<int32_t>(op.lengths);
   a.page_size = static_cast<int>(page_size), a.pages_each = static_cast<int>(op.page_table.dim(1));
   a.row_tiles = static_cast<int>((op.max_new_tokens + kRows - 1) / kRows);
   a.num_tiles = a.row_tiles * a.num_heads * static_cast<int>(op.lengths.dim(0));

@@ -37,28 +37,34 @@ __device__ inline void transpose_quad(uint32_t (&v)[4]) {
     v[1] = first, v[3] = second;
 }
 
-// Stores row r (0: the thread's first, 1: 8 below) of a product of D columns, times `factor`, as bf16 if `is_row`. All threads of the
-// warp call it: those of a row trade, so that each stores 16 bytes.
+// Stores row r (0: the thread's first, 1: 8 below) of a product of D columns, times `factor`, as bf16 if
+// `is_row`. All threads of the warp call it: those of a row trade, so that each stores 16 bytes.
 template <int D>
 __device__ void store_row(__nv_bfloat16* to, const float (&out)[D / 2], int r, float factor, bool is_row) {
 #pragma unroll
   for (int j = 0; j < D / 32; ++j) {
     uint32_t mine[4];
 #pragma unroll
-    for (int i = 0; i < 4; ++i) mine[i] = pack_bf16(out[16 * j + 4 * i + 2 * r] * factor, out[16 * j + 4 * i + 2 * r + 1] * factor);
+    for (int i = 0; i < 4; ++i)
+      mine[i] = pack_bf16(out[16 * j + 4 * i + 2 * r] * factor, out[16 * j + 4 * i + 2 * r + 1] * factor);
     transpose_quad(mine);
-    if (is_row) *reinterpret_cast<uint4*>(to + j * 32 + threadIdx.x % 4 * 8) = uint4{mine[0], mine[1], mine[2], mine[3]};
+    if (is_row)
+      *reinterpret_cast<uint4*>(to + j * 32 + threadIdx.x % 4 * 8) =
+          uint4{mine[0], mine[1], mine[2], mine[3]};
   }
 }
 
 // (T, heads, D) as boxes of 64 columns of one head by `rows` tokens.
 inline CUtensorMap rows_map(const Tensor& tensor, uint32_t rows) {
-  const uint64_t T = static_cast<uint64_t>(tensor.dim(0)), heads = static_cast<uint64_t>(tensor.dim(1)), D = static_cast<uint64_t>(tensor.dim(2));
+  const uint64_t T = static_cast<uint64_t>(tensor.dim(0)), heads = static_cast<uint64_t>(tensor.dim(1)),
+                 D = static_cast<uint64_t>(tensor.dim(2));
   const uint64_t dims[] = {D, heads, T}, strides[] = {2 * D, 2 * D * heads};
   const uint32_t box[] = {kColumns, 1, rows};
   return tensor_map(tensor.data, {.dims = dims, .strides = strides, .box = box});
 }
 
-inline bool is_hopper(Cuda& cuda) { return cuda.state().capability() == 90; }
+inline bool is_hopper(Cuda& cuda) {
+  return cuda.state().capability() == 90;
+}
 
 }  // namespace poro::cuda::hopper

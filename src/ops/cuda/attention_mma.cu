@@ -1,7 +1,6 @@
-// FlashAttention-2 (Dao, 2023): a block takes 64 rows, each of its four warps 16 of them with all their sums in registers, and walks over
-// the keys, which are widened to bf16 on their way into shared memory.
+// FlashAttention-2 (Dao, 2023): a block takes 64 rows, each of its four warps 16 of them with all their sums
+// in registers, and walks over the keys, which are widened to bf16 on their way into shared memory.
 #include "ops/cuda/attention_mma.h"
-
 #include "ops/cuda/attention_rows.cuh"
 #include "ops/cuda/hopper.cuh"
 
@@ -32,11 +31,13 @@ __device__ inline uint4 load_eight(const Operand& from, int64_t begin, int d, in
   } else if (from.dtype == DType::kBF16) {
     return *reinterpret_cast<const uint4*>(static_cast<const __nv_bfloat16*>(from.data) + begin + d);
   } else {
-    const uint2 eight = *reinterpret_cast<const uint2*>(static_cast<const __nv_fp8_e4m3*>(from.data) + begin + d);
+    const uint2 eight =
+        *reinterpret_cast<const uint2*>(static_cast<const __nv_fp8_e4m3*>(from.data) + begin + d);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const uint32_t word = j < 2 ? eight.x : eight.y;
-      const float2 pair = __half22float2(__half2(__nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(word >> j % 2 * 16), __NV_E4M3)));
+      const float2 pair = __half22float2(__half2(
+          __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(word >> j % 2 * 16), __NV_E4M3)));
       pairs[j] = pack_bf16(pair.x, pair.y);
     }
   }
@@ -52,7 +53,8 @@ __device__ void load_tile(Shared<Width>& shared, const Arguments& a, const Offse
   for (int i = static_cast<int>(threadIdx.x) / kChunks; i < Shared<Width>::kKeys; i += kThreads / kChunks) {
     const int64_t begin = offset(i);
     uint4 key = {0, 0, 0, 0}, value = {0, 0, 0, 0};
-    if (begin >= 0 && d < a.head_dim) key = load_eight(a.k, begin, d, a.head_dim), value = load_eight(a.v, begin, d, a.head_dim);
+    if (begin >= 0 && d < a.head_dim)
+      key = load_eight(a.k, begin, d, a.head_dim), value = load_eight(a.v, begin, d, a.head_dim);
     *reinterpret_cast<uint4*>(&shared.k[i][d]) = key;
     *reinterpret_cast<uint4*>(&shared.v[i][d]) = value;
   }
@@ -72,7 +74,8 @@ __device__ inline void load_transposed(uint32_t (&to)[4], const void* from) {
 }
 // d(16 x 8) += a(16 x 16) b(16 x 8)
 __device__ inline void multiply(float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
       : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
@@ -110,20 +113,23 @@ struct Warp {
         }
       top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
       top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
-      const float from = top == -INFINITY ? 0.0f : top * scale_log2;  // Nothing visible yet: all weights are 2^-inf.
+      const float from =
+          top == -INFINITY ? 0.0f : top * scale_log2;  // Nothing visible yet: all weights are 2^-inf.
       const float kept = exp2_fast(highest[r] * scale_log2 - from);
       highest[r] = top, sum[r] *= kept;
 #pragma unroll
       for (int j = 0; j < kKeys / 8; ++j)
 #pragma unroll
-        for (int c = 2 * r; c < 2 * r + 2; ++c) sum[r] += s[j][c] = exp2_fast(fmaf(s[j][c], scale_log2, -from));
+        for (int c = 2 * r; c < 2 * r + 2; ++c)
+          sum[r] += s[j][c] = exp2_fast(fmaf(s[j][c], scale_log2, -from));
 #pragma unroll
       for (int j = 0; j < Width / 8; ++j) out[j][2 * r] *= kept, out[j][2 * r + 1] *= kept;
     }
 #pragma unroll
     for (int j = 0; j < kKeys / 16; ++j) {
       const uint32_t p[4] = {pack_bf16(s[2 * j][0], s[2 * j][1]), pack_bf16(s[2 * j][2], s[2 * j][3]),
-                             pack_bf16(s[2 * j + 1][0], s[2 * j + 1][1]), pack_bf16(s[2 * j + 1][2], s[2 * j + 1][3])};
+                             pack_bf16(s[2 * j + 1][0], s[2 * j + 1][1]),
+                             pack_bf16(s[2 * j + 1][2], s[2 * j + 1][3])};
 #pragma unroll
       for (int i = 0; i < Width / 16; ++i) {
         uint32_t b[4];
@@ -153,19 +159,23 @@ __global__ void __launch_bounds__(kThreads) forward(const __grid_constant__ Argu
   for (int r = 0; r < 2; ++r) {
     const bool is_row = row + 8 * r < num_rows;
     warp.highest[r] = -INFINITY, warp.sum[r] = 0;
-    warp.begin[r] = is_row ? span.begin(a, row + 8 * r) : 0, warp.end[r] = is_row ? span.end(a, row + 8 * r) : 0;
+    warp.begin[r] = is_row ? span.begin(a, row + 8 * r) : 0,
+    warp.end[r] = is_row ? span.end(a, row + 8 * r) : 0;
     const int64_t at = is_row ? span.row_at(a, row + 8 * r, kv_head) : 0;
 #pragma unroll
     for (int i = 0; i < Width / 8; ++i) {
       const int d = 8 * i + lane % 4 * 2;
-      const float low = is_row && d < a.head_dim ? a.q.load(at + d) : 0.0f, high = is_row && d + 1 < a.head_dim ? a.q.load(at + d + 1) : 0.0f;
+      const float low = is_row && d < a.head_dim ? a.q.load(at + d) : 0.0f,
+                  high = is_row && d + 1 < a.head_dim ? a.q.load(at + d + 1) : 0.0f;
       warp.q[i / 2][i % 2 * 2 + r] = pack_bf16(low, high);
       warp.out[i][2 * r] = warp.out[i][2 * r + 1] = 0;
     }
   }
   for (int base = keys_begin; base < keys_end; base += kKeys) {
     __syncthreads();
-    const auto offset = [&](int i) { return base + i < keys_end ? key_at(a, sequence, base + i, kv_head) : -1; };
+    const auto offset = [&](int i) {
+      return base + i < keys_end ? key_at(a, sequence, base + i, kv_head) : -1;
+    };
     load_tile<Width>(shared, a, offset);
     __syncthreads();
     warp.take(shared, base, a.scale * 1.4426950408889634f);
@@ -216,7 +226,8 @@ bool mma_attention(Cuda& cuda, const PackedAttention& op) {
 }
 
 bool mma_attention(Cuda& cuda, const CachedAttention& op) {
-  const bool is_exact = op.keys.dtype == DType::kBF16 || op.keys.dtype == DType::kF8;  // In bf16; others would lose bits.
+  const bool is_exact =
+      op.keys.dtype == DType::kBF16 || op.keys.dtype == DType::kF8;  // In bf16; others would lose bits.
   if (op.q.dtype != DType::kBF16 || !is_exact || op.q.dim(0) == 0) return false;
   const Arguments a = arguments(op);
   launch_for_width(cuda, row_blocks(op.max_new_tokens, a, kRows, op.lengths.dim(0)), a);

@@ -1,5 +1,5 @@
-// Attention of bf16 rows on the tensor cores of any GPU from compute capability 8.0: every head size up to 256, every page
-// size, caches of bf16 and e4m3.
+// Attention of bf16 rows on the tensor cores of any GPU from compute capability 8.0: every head size up to
+// 256, every page size, caches of bf16 and e4m3.
 #pragma once
 
 #include "base/device.h"

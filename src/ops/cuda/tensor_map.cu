@@ -1,8 +1,7 @@
-#include "ops/cuda/tensor_map.h"
-
 #include <algorithm>
 
 #include "base/cuda/state.h"
+#include "ops/cuda/tensor_map.h"
 
 namespace poro::cuda {
 namespace {
@@ -13,7 +12,8 @@ using Encode = decltype(&cuTensorMapEncodeTiled);
 Encode encoder() {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult found = cudaDriverEntryPointSymbolNotFound;
-  CUDA_CHECK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found));
+  CUDA_CHECK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault,
+                                              &found));
   CHECK(found == cudaDriverEntryPointSuccess, "the driver has no cuTensorMapEncodeTiled");
   return reinterpret_cast<Encode>(function);
 }
@@ -24,11 +24,12 @@ CUtensorMap tensor_map(const void* data, const BoxLayout& layout) {
   static const Encode encode = encoder();
   CUtensorMap map = {};
   const uint32_t steps[4] = {1, 1, 1, 1};
-  const CUtensorMapDataType type = layout.element_bytes == 2 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_UINT8;
-  const CUresult result =
-      encode(&map, type, static_cast<uint32_t>(layout.dims.size()), const_cast<void*>(data), layout.dims.data(),
-             layout.strides.data(), layout.box.data(), steps, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
-             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUtensorMapDataType type =
+      layout.element_bytes == 2 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_UINT8;
+  const CUresult result = encode(
+      &map, type, static_cast<uint32_t>(layout.dims.size()), const_cast<void*>(data), layout.dims.data(),
+      layout.strides.data(), layout.box.data(), steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+      CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   CHECK(result == CUDA_SUCCESS, "cuTensorMapEncodeTiled: error {}", static_cast<int>(result));
   return map;
 }

@@ -7,8 +7,8 @@
 
 namespace poro::cuda {
 
-// A tensor as boxes of 128 bytes by the given rows, swizzled by 128 bytes; what lies outside is read as zeros.
-// Dimensions from the innermost; `strides` in bytes, of all but the innermost.
+// A tensor as boxes of 128 bytes by the given rows, swizzled by 128 bytes; what lies outside is read as
+// zeros. Dimensions from the innermost; `strides` in bytes, of all but the innermost.
 struct BoxLayout {
   std::span<const uint64_t> dims, strides;
   std::span<const uint32_t> box;

@@ -1,4 +1,5 @@
-// Attention on the GPU against the reference backend; what is too large for loops on the processor, against the exact kernels.
+// Attention on the GPU against the reference backend; what is too large for loops on the processor, against
+// the exact kernels.
 #include "ops/attention.h"
 
 #include <numeric>
@@ -9,17 +10,19 @@
 namespace poro {
 namespace {
 
-// In f32 sums run in another order than the reference's: some rounding errors of 6e-8 each. In bf16 the softmax's weights, the
-// gradients of the scores and the results are rounded to 8 bits, 2e-3 each; sums average that.
+// In f32 sums run in another order than the reference's: some rounding errors of 6e-8 each. In bf16 the
+// softmax's weights, the gradients of the scores and the results are rounded to 8 bits, 2e-3 each; sums
+// average that.
 struct Tolerance {
   double y, lse, gradients;
 };
 Tolerance tolerance(DType dtype) {
-  return dtype == DType::kF32 ? Tolerance{.y = 3e-6, .lse = 1e-6, .gradients = 1e-5} : Tolerance{.y = 5e-3, .lse = 1e-5, .gradients = 8e-3};
+  return dtype == DType::kF32 ? Tolerance{.y = 3e-6, .lse = 1e-6, .gradients = 1e-5}
+                              : Tolerance{.y = 5e-3, .lse = 1e-5, .gradients = 8e-3};
 }
 
-// Where a token sees itself only, nothing is left of dp - dy . y but the rounding of its terms, which are of size sqrt(D) here: errors
-// count against 1 at least.
+// Where a token sees itself only, nothing is left of dp - dy . y but the rounding of its terms, which are of
+// size sqrt(D) here: errors count against 1 at least.
 void expect_gradient(const Tensor& actual, const Tensor& expected, DType dtype) {
   double largest = 1, worst = 0;
   for (int64_t i = 0; i < expected.elements(); ++i) {
@@ -30,8 +33,6 @@ void expect_gradient(const Tensor& actual, const Tensor& expected, DType dtype) 
   }
   EXPECT_LE(worst, tolerance(dtype).gradients * largest) << "largest " << largest;
 }
-
-constexpr DType kActivations[] = {DType::kF32, DType::kBF16};
 
 std::vector<PackedCase> gpu_packed_cases() {
   std::vector<PackedCase> cases = packed_cases();
@@ -53,7 +54,8 @@ std::vector<CachedCase> gpu_cached_cases() {
       cases.push_back({{{5, 5}, {70, 300}, {1, 257}, {0, 9}, {64, 64}}, page_size, {4, 1, 128}, dtype});
       cases.push_back({{{3, 300}, {129, 129}, {1, 40}}, page_size, {4, 2, 64}, dtype});
     }
-    for (const int64_t group : {1, 2, 3, 5, 8, 16}) cases.push_back({{{1, 333}, {2, 700}}, 64, {2 * group, 2, 128}, dtype});
+    for (const int64_t group : {1, 2, 3, 5, 8, 16})
+      cases.push_back({{{1, 333}, {2, 700}}, 64, {2 * group, 2, 128}, dtype});
   }
   return cases;
 }
@@ -76,14 +78,16 @@ struct PackedInputs {
 
   static Guarded document_starts(const std::vector<int32_t>& documents) {
     std::vector<int32_t> places;
-    for (const int32_t length : documents) places.insert(places.end(), static_cast<size_t>(length), static_cast<int32_t>(places.size()));
+    for (const int32_t length : documents)
+      places.insert(places.end(), static_cast<size_t>(length), static_cast<int32_t>(places.size()));
     return ints(places);
   }
 };
 
 testing::Message description(DType dtype, const PackedCase& c) {
-  return testing::Message() << dtype_name(dtype) << ", " << c.documents.size() << " documents from " << c.documents[0] << ", heads "
-                            << c.heads.queries << "/" << c.heads.keys << ", D " << c.heads.dim;
+  return testing::Message() << dtype_name(dtype) << ", " << c.documents.size() << " documents from "
+                            << c.documents[0] << ", heads " << c.heads.queries << "/" << c.heads.keys
+                            << ", D " << c.heads.dim;
 }
 
 TEST_F(CudaPackedAttention, EqualsTheReference) {
@@ -95,9 +99,12 @@ TEST_F(CudaPackedAttention, EqualsTheReference) {
       const Shape shape = in.q.tensor().shape, lse_shape{in.tokens, c.heads.queries};
       const Guarded expected(DType::kF64, shape), expected_lse(DType::kF64, lse_shape);
       Reference reference;
-      run(reference, PackedAttention{.q = in.q, .k = in.k, .v = in.v, .starts = in.starts, .y = expected, .lse = expected_lse});
+      run(reference,
+          PackedAttention{
+              .q = in.q, .k = in.k, .v = in.v, .starts = in.starts, .y = expected, .lse = expected_lse});
       const GpuTensor q(device, in.q), k(device, in.k), v(device, in.v), starts(device, in.starts);
-      const GpuTensor y(device, dtype, shape), lse(device, DType::kF32, lse_shape), again(device, dtype, shape);
+      const GpuTensor y(device, dtype, shape), lse(device, DType::kF32, lse_shape),
+          again(device, dtype, shape);
       run(device, PackedAttention{.q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse});
       run(device, PackedAttention{.q = q, .k = k, .v = v, .starts = starts, .y = again, .lse = {}});
       expect_close(y.fetch(), expected, tolerance(dtype).y);
@@ -113,11 +120,27 @@ struct Passes {
   GpuTensor q, k, v, dy, starts, y, lse, dq, dk, dv;
 
   Passes(Device& device, DType dtype, const PackedInputs& in)
-      : q(device, in.q), k(device, in.k), v(device, in.v), dy(device, in.dy), starts(device, in.starts),
-        y(device, dtype, in.q.tensor().shape), lse(device, DType::kF32, {in.tokens, in.q.tensor().dim(1)}),
-        dq(device, dtype, in.q.tensor().shape), dk(device, dtype, in.k.tensor().shape), dv(device, dtype, in.k.tensor().shape) {
+      : q(device, in.q),
+        k(device, in.k),
+        v(device, in.v),
+        dy(device, in.dy),
+        starts(device, in.starts),
+        y(device, dtype, in.q.tensor().shape),
+        lse(device, DType::kF32, {in.tokens, in.q.tensor().dim(1)}),
+        dq(device, dtype, in.q.tensor().shape),
+        dk(device, dtype, in.k.tensor().shape),
+        dv(device, dtype, in.k.tensor().shape) {
     run(device, PackedAttention{.q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse});
-    run(device, PackedAttentionBackward{.q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse, .dy = dy, .dq = dq, .dk = dk, .dv = dv});
+    run(device, PackedAttentionBackward{.q = q,
+                                        .k = k,
+                                        .v = v,
+                                        .starts = starts,
+                                        .y = y,
+                                        .lse = lse,
+                                        .dy = dy,
+                                        .dq = dq,
+                                        .dk = dk,
+                                        .dv = dv});
   }
 };
 
@@ -127,11 +150,20 @@ TEST_F(CudaPackedAttentionBackward, EqualsTheReference) {
       SCOPED_TRACE(description(dtype, c));
       const PackedInputs in(dtype, c);
       const Passes actual(gpu(dtype), dtype, in), again(gpu(dtype), dtype, in);
-      const Guarded dq(DType::kF64, in.q.tensor().shape), dk(DType::kF64, in.k.tensor().shape), dv(DType::kF64, in.k.tensor().shape);
+      const Guarded dq(DType::kF64, in.q.tensor().shape), dk(DType::kF64, in.k.tensor().shape),
+          dv(DType::kF64, in.k.tensor().shape);
       const Guarded y = actual.y.fetch(), lse = actual.lse.fetch();
       Reference reference;
-      run(reference, PackedAttentionBackward{.q = in.q, .k = in.k, .v = in.v, .starts = in.starts, .y = y, .lse = lse, .dy = in.dy,
-                                             .dq = dq, .dk = dk, .dv = dv});
+      run(reference, PackedAttentionBackward{.q = in.q,
+                                             .k = in.k,
+                                             .v = in.v,
+                                             .starts = in.starts,
+                                             .y = y,
+                                             .lse = lse,
+                                             .dy = in.dy,
+                                             .dq = dq,
+                                             .dk = dk,
+                                             .dv = dv});
       expect_gradient(actual.dq.fetch(), dq, dtype);
       expect_gradient(actual.dk.fetch(), dk, dtype);
       expect_gradient(actual.dv.fetch(), dv, dtype);
@@ -145,8 +177,9 @@ TEST_F(CudaPackedAttentionBackward, EqualsTheReference) {
 
 // Long rows: bf16 against the exact kernels on the same values in f32.
 TEST_F(CudaPackedAttentionBackward, LongRowsEqualTheExactKernels) {
-  for (const PackedCase& c : {PackedCase{{8192}, {4, 1, 128}}, PackedCase{{3000, 1, 2500, 700, 1500, 491}, {4, 2, 128}},
-                              PackedCase{{4000, 97}, {3, 3, 64}}}) {
+  for (const PackedCase& c :
+       {PackedCase{{8192}, {4, 1, 128}}, PackedCase{{3000, 1, 2500, 700, 1500, 491}, {4, 2, 128}},
+        PackedCase{{4000, 97}, {3, 3, 64}}}) {
     SCOPED_TRACE(description(DType::kBF16, c));
     const PackedInputs in(DType::kBF16, c);
     PackedInputs exact_in(DType::kBF16, c);
@@ -162,8 +195,10 @@ TEST_F(CudaPackedAttentionBackward, LongRowsEqualTheExactKernels) {
     expect_gradient(actual.dq.fetch(), exact.dq.fetch(), DType::kBF16);
     expect_gradient(actual.dk.fetch(), exact.dk.fetch(), DType::kBF16);
     expect_gradient(actual.dv.fetch(), exact.dv.fetch(), DType::kBF16);
-    EXPECT_TRUE(equal_bits(actual.y.fetch(), again.y.fetch()) && equal_bits(actual.dq.fetch(), again.dq.fetch()));
-    EXPECT_TRUE(equal_bits(actual.dk.fetch(), again.dk.fetch()) && equal_bits(actual.dv.fetch(), again.dv.fetch()));
+    EXPECT_TRUE(equal_bits(actual.y.fetch(), again.y.fetch()) &&
+                equal_bits(actual.dq.fetch(), again.dq.fetch()));
+    EXPECT_TRUE(equal_bits(actual.dk.fetch(), again.dk.fetch()) &&
+                equal_bits(actual.dv.fetch(), again.dv.fetch()));
   }
 }
 
@@ -174,7 +209,8 @@ double e4m3_value(int code) {
   return (code & 128) != 0 ? -magnitude : magnitude;
 }
 
-// The cache in e4m3, to the nearest value; `cache` itself takes the rounded values. What is NaN stays NaN (0x7f).
+// The cache in e4m3, to the nearest value; `cache` itself takes the rounded values. What is NaN stays NaN
+// (0x7f).
 Guarded to_e4m3(const Tensor& cache) {
   Guarded result(DType::kF8, cache.shape);
   std::vector<double> values(0x7f);
@@ -184,7 +220,9 @@ Guarded to_e4m3(const Tensor& cache) {
     result.tensor().data[i] = std::byte{0x7f};
     if (std::isnan(value)) continue;
     int code = static_cast<int>(std::lower_bound(values.begin(), values.end(), magnitude) - values.begin());
-    if (code > 0 && magnitude - values[static_cast<size_t>(code) - 1] < values[static_cast<size_t>(code)] - magnitude) --code;
+    if (code > 0 &&
+        magnitude - values[static_cast<size_t>(code) - 1] < values[static_cast<size_t>(code)] - magnitude)
+      --code;
     if (value < 0) code += 128;
     result.tensor().data[i] = static_cast<std::byte>(code);
     store_element(cache, i, e4m3_value(code));
@@ -197,10 +235,22 @@ struct CachedOnGpu {
   GpuTensor q, keys, values, page_table, row_starts, lengths, y;
   CachedAttention op;
 
-  CachedOnGpu(Device& device, const Tensor& queries, const Cache& cache, const Tensor& cached_keys, const Tensor& cached_values, int64_t slack)
-      : q(device, queries), keys(device, cached_keys), values(device, cached_values), page_table(device, cache.page_table),
-        row_starts(device, cache.row_starts), lengths(device, cache.lengths), y(device, queries.dtype, queries.shape),
-        op{.q = q, .keys = keys, .values = values, .page_table = page_table, .row_starts = row_starts, .lengths = lengths, .y = y} {
+  CachedOnGpu(Device& device, const Tensor& queries, const Cache& cache, const Tensor& cached_keys,
+              const Tensor& cached_values, int64_t slack)
+      : q(device, queries),
+        keys(device, cached_keys),
+        values(device, cached_values),
+        page_table(device, cache.page_table),
+        row_starts(device, cache.row_starts),
+        lengths(device, cache.lengths),
+        y(device, queries.dtype, queries.shape),
+        op{.q = q,
+           .keys = keys,
+           .values = values,
+           .page_table = page_table,
+           .row_starts = row_starts,
+           .lengths = lengths,
+           .y = y} {
     const int32_t* starts = cache.row_starts.tensor().as<int32_t>();
     for (int64_t b = 0; b < cache.lengths.tensor().dim(0); ++b) {
       op.max_new_tokens = std::max<int64_t>(op.max_new_tokens, starts[b + 1] - starts[b]);
@@ -214,9 +264,11 @@ TEST_F(CudaCachedAttention, EqualsTheReference) {
   for (const DType dtype : kActivations) {
     Device& device = gpu(dtype);
     for (const CachedCase& c : gpu_cached_cases()) {
-      SCOPED_TRACE(testing::Message() << dtype_name(dtype) << ", " << c.sequences.size() << " sequences, first " << c.sequences[0].new_tokens
-                                      << " of " << c.sequences[0].length << ", pages of " << c.page_size << ", heads " << c.heads.queries
-                                      << "/" << c.heads.keys << ", D " << c.heads.dim << ", cache " << dtype_name(c.dtype));
+      SCOPED_TRACE(testing::Message()
+                   << dtype_name(dtype) << ", " << c.sequences.size() << " sequences, first "
+                   << c.sequences[0].new_tokens << " of " << c.sequences[0].length << ", pages of "
+                   << c.page_size << ", heads " << c.heads.queries << "/" << c.heads.keys << ", D "
+                   << c.heads.dim << ", cache " << dtype_name(c.dtype));
       CachedCase stored = c;
       if (c.dtype == DType::kF8) stored.dtype = DType::kBF16;
       const Cache cache = make_cache(stored);
@@ -225,10 +277,16 @@ TEST_F(CudaCachedAttention, EqualsTheReference) {
       const Guarded q = random_tensor(dtype, {cache.tokens, c.heads.queries, c.heads.dim}, 1, 2.0);
       const Guarded expected(DType::kF64, q.tensor().shape);
       Reference reference;
-      run(reference, CachedAttention{.q = q, .keys = cache.keys, .values = cache.values, .page_table = cache.page_table,
-                                     .row_starts = cache.row_starts, .lengths = cache.lengths, .y = expected});
+      run(reference, CachedAttention{.q = q,
+                                     .keys = cache.keys,
+                                     .values = cache.values,
+                                     .page_table = cache.page_table,
+                                     .row_starts = cache.row_starts,
+                                     .lengths = cache.lengths,
+                                     .y = expected});
       for (const int64_t slack : {0, 1, 7}) {
-        const CachedOnGpu on_gpu(device, q, cache, keys ? *keys : cache.keys, values ? *values : cache.values, slack);
+        const CachedOnGpu on_gpu(device, q, cache, keys ? *keys : cache.keys, values ? *values : cache.values,
+                                 slack);
         run(device, on_gpu.op);
         const Guarded y = on_gpu.y.fetch();
         expect_close(y, expected, tolerance(dtype).y);
@@ -237,6 +295,62 @@ TEST_F(CudaCachedAttention, EqualsTheReference) {
         if (HasFailure()) return;
       }
     }
+  }
+}
+
+// A recorded launch has the sizes of the recording; lengths change from replay to replay, up to what it was
+// recorded for.
+TEST_F(CudaCachedAttention, ReplaysAtAnyLength) {
+  for (const DType dtype : kActivations) {
+    Device& device = gpu(dtype);
+    const CachedCase c{{{1, 3000}, {1, 3000}, {1, 3000}}, 64, {8, 2, 128}, DType::kBF16};
+    const Cache cache = make_cache(c);
+    const Guarded q = random_tensor(dtype, {cache.tokens, c.heads.queries, c.heads.dim}, 1, 2.0);
+    const CachedOnGpu recorded(device, q, cache, cache.keys, cache.values, 0);
+    Recording recording;
+    for (const std::vector<int32_t>& lengths : {std::vector<int32_t>{3000, 3000, 3000},
+                                                {3000, 2999, 1},
+                                                {1, 64, 65},
+                                                {512, 700, 2048},
+                                                {3000, 17, 1500},
+                                                {2, 2, 2}}) {
+      device.copy(ints(lengths), recorded.lengths);
+      recording.run(device, [&] { run(device, recorded.op); });
+      const Guarded now = ints(lengths), expected(DType::kF64, q.tensor().shape);
+      Reference reference;
+      run(reference, CachedAttention{.q = q,
+                                     .keys = cache.keys,
+                                     .values = cache.values,
+                                     .page_table = cache.page_table,
+                                     .row_starts = cache.row_starts,
+                                     .lengths = now,
+                                     .y = expected});
+      SCOPED_TRACE(testing::Message() << dtype_name(dtype) << ", first length " << lengths[0]);
+      expect_close(recorded.y.fetch(), expected, tolerance(dtype).y);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// A sequence's bits do not depend on its neighbours in the batch.
+TEST_F(CudaCachedAttention, DecodesASequenceAloneAsInABatch) {
+  Device& device = gpu(DType::kBF16);
+  const CachedCase c{{{1, 40}, {1, 1000}, {1, 2500}, {1, 300}}, 32, {8, 2, 128}, DType::kBF16};
+  const Cache cache = make_cache(c);
+  const Guarded q = random_tensor(DType::kBF16, {cache.tokens, c.heads.queries, c.heads.dim}, 1, 2.0);
+  const CachedOnGpu batch(device, q, cache, cache.keys, cache.values, 0);
+  run(device, batch.op);
+  const Guarded together = batch.y.fetch();
+  for (int64_t b = 0; b < 4; ++b) {
+    const GpuTensor y(device, DType::kBF16, {1, c.heads.queries, c.heads.dim}),
+        row_starts(device, ints({0, 1}));
+    CachedAttention alone = batch.op;
+    alone.q = batch.q.tensor().rows(b, 1), alone.y = y, alone.row_starts = row_starts;
+    alone.page_table = batch.page_table.tensor().rows(b, 1),
+    alone.lengths = batch.lengths.tensor().rows(b, 1);
+    alone.max_length = c.sequences[static_cast<size_t>(b)].length;
+    run(device, alone);
+    EXPECT_TRUE(equal_bits(y.fetch(), together.tensor().rows(b, 1))) << "sequence " << b;
   }
 }
 
