@@ -2,7 +2,7 @@
 // steps is rounded by chance, with the CPU's random words.
 #include <cmath>
 
-#include "base/random.h"
+#include "base/cuda/philox.cuh"
 #include "ops/adamw.h"
 #include "ops/cuda/vector.cuh"
 
@@ -95,14 +95,14 @@ __global__ void __launch_bounds__(kThreads, 4) adamw_kernel(AdamWTensors<W, G, M
   const Pack<G, N> gradients = load_up_to<G, N>(t.gradient + at, left);
   Pack<M, N> firsts = load_up_to<M, N>(t.first + at, left), seconds = load_up_to<M, N>(t.second + at, left);
   Pack<__nv_bfloat16, N> rounded;
-  std::array<uint32_t, 4> drawn{};
+  uint4 drawn{};
 #pragma unroll
   for (int i = 0; i < N; ++i) {
     const int64_t element = t.first_element + at + i;
     if (i % 2 == 0 && (sizeof(W) == 2 || sizeof(M) == 2))
-      drawn = philox(t.seed, static_cast<uint64_t>(element) / 2, static_cast<uint64_t>(t.step));
+      drawn = gpu_philox(t.seed, static_cast<uint64_t>(element) / 2, static_cast<uint64_t>(t.step));
     const bool is_odd = N > 1 ? i % 2 == 1 : element % 2 == 1;
-    const uint32_t low = is_odd ? drawn[2] : drawn[0], high = is_odd ? drawn[3] : drawn[1];
+    const uint32_t low = is_odd ? drawn.z : drawn.x, high = is_odd ? drawn.w : drawn.y;
     const float gradient = to_float(gradients.v[i]) * f.scale;
     const float first = f.beta1 * to_float(firsts.v[i]) + f.rest1 * gradient;
     const float second = f.beta2 * to_float(seconds.v[i]) + f.rest2 * gradient * gradient;
