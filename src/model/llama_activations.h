@@ -92,6 +92,7 @@ struct Llama::Activations {
   Tensor sum;                        // (T, C): of products, before the ranks' sum; none for a rank alone
   Tensor logp, lse, coefficients;    // (T) f64: of the loss, in training only
   BlockGradients gradients;          // In training only
+  double pairs = 0;                  // Of a query and a key over packed rows
 
   const BlockTensors& block(int64_t layer) const { return blocks[purpose == Purpose::kTraining ? static_cast<size_t>(layer) : 0]; }
 

@@ -127,7 +127,7 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
   run(device, PackedAttentionBackward{.q = b.q.reshaped(query_heads), .k = b.k.reshaped(key_heads),
                                       .v = b.v.reshaped(key_heads), .starts = a.starts, .y = b.attended.reshaped(query_heads),
                                       .lse = b.lse, .dy = d.attended.reshaped(query_heads), .dq = d.q.reshaped(query_heads),
-                                      .dk = d.k.reshaped(key_heads), .dv = d.v.reshaped(key_heads)});
+                                      .dk = d.k.reshaped(key_heads), .dv = d.v.reshaped(key_heads), .pairs = a.pairs});
   run(device, Rope{.x = d.k.reshaped(key_heads), .positions = a.positions, .frequencies = a.frequencies,
                    .rotation = Rotation::kBackward});
   run(device, Rope{.x = d.q.reshaped(query_heads), .positions = a.positions, .frequencies = a.frequencies,

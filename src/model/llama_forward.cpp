@@ -100,7 +100,7 @@ void Llama::recompute_block(Activations& a, int64_t layer) {
   const double eps = config_.norm_eps;
   if (a.recompute == Recompute::kFull) {
     forward_block(a, layer, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
-      run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse});
+      run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
     });
   } else if (a.recompute == Recompute::kSelective) {
     run(*device_, RmsNorm{.x = b.x, .w = w.attention_norm, .y = a.ranks.part(b.normed), .rstd = b.attention_rstd, .eps = eps});
@@ -204,9 +204,11 @@ Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Pur
   a.ids = on_device[0];
   a.positions = on_device[1];
   a.starts = on_device[2];
+  a.pairs = 0;
+  for (const int32_t position : positions) a.pairs += position + 1;
   return forward_blocks(
       a, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
-        run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse});
+        run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
       });
 }
 

@@ -21,8 +21,7 @@ void check(const PackedAttention& op) {
 }
 
 Cost cost(const PackedAttention& op) {
-  const double tokens = static_cast<double>(op.q.dim(0));
-  double pairs = op.starts.place == Place::kHost ? 0 : tokens * (tokens + 1) / 2;  // On a GPU, as of one document.
+  double pairs = op.starts.place == Place::kHost ? 0 : op.pairs;
   for (int64_t t = 0; op.starts.place == Place::kHost && t < op.q.dim(0); ++t) pairs += static_cast<double>(t + 1 - op.starts.as<int32_t>()[t]);
   return {.flops = 4.0 * pairs * static_cast<double>(op.q.dim(1) * op.q.dim(2)),
           .bytes = static_cast<double>(op.q.bytes() + op.k.bytes() + op.v.bytes() + op.y.bytes())};
@@ -93,7 +92,8 @@ void check(const PackedAttentionBackward& op) {
 
 Cost cost(const PackedAttentionBackward& op) {
   // Five products of the forward pass's two: scores again, dp, dq, dk, dv.
-  const Cost forward = cost(PackedAttention{.q = op.q, .k = op.k, .v = op.v, .starts = op.starts, .y = op.y, .lse = op.lse});
+  const Cost forward = cost(PackedAttention{.q = op.q, .k = op.k, .v = op.v, .starts = op.starts, .y = op.y, .lse = op.lse,
+                                            .pairs = op.pairs});
   return {.flops = 2.5 * forward.flops, .bytes = 2 * forward.bytes + static_cast<double>(op.dq.bytes())};
 }
 

@@ -13,6 +13,7 @@ struct PackedAttention {
   Tensor starts;   // (T) i32: where the token's document begins; never falls from token to token
   Tensor y;        // (T, H, D)
   Tensor lse;      // (T, H) or none: log of the softmax's denominator, for the backward pass
+  double pairs = 0;  // Of a query and a key: for the cost alone, where `starts` are on a GPU.
 };
 PORO_OP(PackedAttention);
 
@@ -22,6 +23,7 @@ struct PackedAttentionBackward {
   Tensor q, k, v, starts, y, lse;  // As in the forward pass
   Tensor dy;                       // (T, H, D)
   Tensor dq, dk, dv;               // (T, H, D), (T, K, D), (T, K, D)
+  double pairs = 0;                // As in the forward pass
 };
 PORO_OP(PackedAttentionBackward);
 
