@@ -274,12 +274,14 @@ void GpuOpsBench::packed_attention(const LayerShape& shape, int64_t tokens) {
                starts = integers(arena, std::vector<int32_t>(static_cast<size_t>(tokens)));
   const Tensor dy = random(arena, dtype, queries), dq = arena.tensor(dtype, queries),
                dk = arena.tensor(dtype, keys), dv = arena.tensor(dtype, keys);
-  const PackedAttention forward{.q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse};
+  const double pairs = static_cast<double>(tokens) * static_cast<double>(tokens + 1) / 2;
+  const PackedAttention forward{.q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse, .pairs = pairs};
   time(name("attention"), Limit::kArithmetic, [&](size_t) { return forward; });
   run(device_, forward);  // Gives lse, whether it was asked for or not.
   time(name("attention backward"), Limit::kArithmetic, [&](size_t) {
     return PackedAttentionBackward{
-        .q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse, .dy = dy, .dq = dq, .dk = dk, .dv = dv};
+        .q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse, .dy = dy, .dq = dq, .dk = dk, .dv = dv,
+        .pairs = pairs};
   });
 }
 
