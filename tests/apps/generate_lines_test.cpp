@@ -89,12 +89,13 @@ TEST(GenerateLines, TogetherTheyAreAnsweredAsAloneAndInOrder) {
 TEST(GenerateLines, BrokenLinesAreAnsweredInTheirPlace) {
   const TinyChatModel model;
   Conversation conversation(model.path());
-  conversation.say(request(1) + "{\"prompt\": \n\n{\"ids\": []}\n" + request(2) + "{\"ids\": [70000]}");
+  conversation.say(request(1) + "{\"prompt\": \n\n{\"ids\": []}\n" + request(2));
   EXPECT_NE(conversation.line().find("\"finish_reason\""), std::string::npos);
   EXPECT_NE(conversation.line().find("standard input, line 2"), std::string::npos);
   EXPECT_NE(conversation.line().find("standard input, line 4"), std::string::npos);
   EXPECT_NE(conversation.line().find("\"finish_reason\""), std::string::npos);
-  EXPECT_EQ(conversation.end(), 2);  // The last line has no end, but is a line.
+  conversation.say("{\"ids\": [70000]}");  // The last line has no end, but is a line.
+  EXPECT_EQ(conversation.end(), 2);
 }
 
 }  // namespace

@@ -22,10 +22,14 @@ struct Made {
                                                 : "stem",
                        .turns = {{.prompt = "Q", .answer = "<script>alert(1)</script>", .verdict = "[[5]]"}},
                        .score = scores[i]});
-    run.finish(items, {{"task", task},
-                       {"model", model},
-                       {"headline", headline("score", value, Interval{.low = value - 1, .high = value + 1})},
-                       {"judgments", {{"missing", 2}, {"repeated", 0}}}});
+    run.finish(
+        items,
+        {{"task", task},
+         {"model", model},
+         {"headline", headline("score", value, Interval{.low = value - 1, .high = value + 1})},
+         {"types",
+          {{"punctuation:no_comma", {{"instructions", 3}, {"strict_acc", value / 10}, {"loose_acc", 1.0}}}}},
+         {"judgments", {{"missing", 2}, {"repeated", 0}}}});
     return path;
   }
 };
@@ -82,6 +86,18 @@ TEST(Report, WhatWasWrongIsListed) {
   ASSERT_EQ(wrong.rows.size(), 1u);
   EXPECT_EQ(wrong.rows[0][3], "judgments: missing");
   EXPECT_EQ(wrong.rows[0][4], "2");
+}
+
+TEST(Report, InstructionTypesAreShownSideBySide) {
+  const TemporaryFolder folder;
+  const Table types =
+      table_called(report::tables(read(folder, {{.model = "a", .task = "ifeval", .value = 5},
+                                                {.model = "b", .task = "ifeval", .value = 4}})),
+                   "IFEval by type, Finnish");
+  EXPECT_EQ(types.header, (std::vector<std::string>{"type", "instructions", "a", "b"}));
+  ASSERT_EQ(types.rows.size(), 1u);
+  EXPECT_EQ(types.rows[0],
+            (std::vector<std::string>{"punctuation:no_comma", "3", "0.50 / 1.00", "0.40 / 1.00"}));
 }
 
 TEST(Report, ChartsHoldTheMeansOfCategories) {

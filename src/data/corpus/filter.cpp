@@ -186,12 +186,6 @@ const Rule kRules[] = {
      [](const Measured& m, const FilterOptions& o) { return symbol_share(m.text) > o.max_symbols; }},
     {"damaged",  // Ours: characters that an earlier step could not read
      [](const Measured& m, const FilterOptions&) { return m.text.find("\uFFFD") != m.text.npos; }},
-    {"lorem ipsum",  // C4
-     [](const Measured& m, const FilterOptions&) {
-       constexpr std::string_view kText[] = {"lorem", "ipsum"};
-       return std::search(m.words.begin(), m.words.end(), std::begin(kText), std::end(kText)) !=
-              m.words.end();
-     }},
     {"repetition",
      [](const Measured& m, const FilterOptions& o) {
        return o.has_repetition && !repetition_of(m.text, HashedWords(m.words)).empty();

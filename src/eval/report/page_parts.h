@@ -81,6 +81,16 @@ const show = () => {
     const any = first(id).turns[t];
     turn.append(make('pre', 'prompt', any ? any.prompt : ''));
     const columns = make('div', 'columns', '');
+    // What is no model's own, a baseline's answer, is shown once.
+    const texts = new Set(group().models.map(m => m.items[id] && m.items[id].turns[t]).filter(s => s).map(s => s.verdict ? null : s.answer));
+    if (t > 0 && texts.size === 1 && !texts.has(null)) {
+      const column = make('div', '', '');
+      column.append(make('pre', '', [...texts][0]));
+      columns.append(column);
+      turn.append(columns);
+      box.append(turn);
+      continue;
+    }
     for (const model of group().models) {
       const item = model.items[id], shown = item && item.turns[t];
       const column = make('div', '', '');

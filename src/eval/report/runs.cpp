@@ -198,6 +198,36 @@ Table run_table(std::span<const Run> runs) {
   return table;
 }
 
+// How often each of IFEval's instruction types was followed, strictly and loosely.
+Table type_table(std::span<const Run> runs, const std::string& language) {
+  Table table{.title = "IFEval by type, " + language_title(language),
+              .note = "Shares of the instructions of a type that were followed: strict / loose.",
+              .header = {"type", "instructions"},
+              .rows = {}};
+  std::map<std::string, std::vector<std::string>> rows;
+  std::map<std::string, std::string> counts;
+  size_t num_models = 0;
+  for (const Run& run : runs) {
+    if (run.task != "ifeval" || run.language != language) continue;
+    table.header.push_back(run.model);
+    const Json types = run.summary.value("types", Json::object());
+    for (const auto& [type, numbers] : types.items()) {
+      std::vector<std::string>& cells = rows[type];
+      cells.resize(num_models, "–");
+      cells.push_back(
+          fmt::format("{:.2f} / {:.2f}", numbers.value("strict_acc", 0.0), numbers.value("loose_acc", 0.0)));
+      counts[type] = std::to_string(numbers.value("instructions", 0));
+    }
+    ++num_models;
+  }
+  for (auto& [type, cells] : rows) {
+    cells.resize(num_models, "–");
+    cells.insert(cells.begin(), {type, counts[type]});
+    table.rows.push_back(std::move(cells));
+  }
+  return table;
+}
+
 }  // namespace
 
 std::string task_title(const std::string& task) {
@@ -255,8 +285,11 @@ std::vector<Table> tables(std::span<const Run> runs) {
   std::vector<Table> tables;
   for (const std::string& language : in_order(kLanguages, runs, &Run::language))
     tables.push_back(language_table(runs, language));
-  for (Table& table :
-       std::vector<Table>{paired_table(runs), judge_table(runs), input_table(runs), run_table(runs)})
+  std::vector<Table> others = {paired_table(runs), judge_table(runs), input_table(runs)};
+  for (const std::string& language : in_order(kLanguages, runs, &Run::language))
+    others.push_back(type_table(runs, language));
+  others.push_back(run_table(runs));
+  for (Table& table : others)
     if (!table.rows.empty()) tables.push_back(std::move(table));
   return tables;
 }

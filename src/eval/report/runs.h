@@ -39,7 +39,7 @@ struct Table {
   std::vector<std::vector<std::string>> rows;
 };
 // The tables of the model cards per language, the other benchmarks, the paired tests, how the judges behaved,
-// and what was wrong with inputs.
+// what was wrong with inputs, and IFEval's types.
 std::vector<Table> tables(std::span<const Run> runs);
 
 // Several models' values over the same axes.
