@@ -1,5 +1,6 @@
-// The forward pass of Llama: the block is one page of ops in the order of the paper, and attention is its only line with two
-// forms. Touvron et al., LLaMA, 2023; Grattafiori et al., The Llama 3 Herd of Models, 2024.
+// The forward pass of Llama: the block is one page of ops in the order of the paper, and attention is its
+// only line with two forms. Touvron et al., LLaMA, 2023; Grattafiori et al., The Llama 3 Herd of Models,
+// 2024.
 #include <algorithm>
 #include <bit>
 
@@ -27,7 +28,11 @@ void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
   const BlockTensors& b = a.block(layer);
   const Tensor q = b.q.reshaped(query_heads), k = b.k.reshaped(key_heads), v = b.v.reshaped(key_heads);
 
-  run(device, RmsNorm{.x = b.x, .w = w.attention_norm, .y = a.ranks.part(b.normed), .rstd = b.attention_rstd, .eps = eps});
+  run(device, RmsNorm{.x = b.x,
+                      .w = w.attention_norm,
+                      .y = a.ranks.part(b.normed),
+                      .rstd = b.attention_rstd,
+                      .eps = eps});
   a.ranks.gather(b.normed);
   run(device, Linear{.x = b.normed, .w = w.q, .y = b.q, .residual = {}});
   run(device, Linear{.x = b.normed, .w = w.k, .y = b.k, .residual = {}});
@@ -37,7 +42,9 @@ void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
   attend(layer, q, k, v, b.attended.reshaped(query_heads), b.lse);
   project(a, b.attended, w.o, b.x, b.middle);
 
-  run(device, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = a.ranks.part(b.ffn_normed), .rstd = b.ffn_rstd, .eps = eps});
+  run(device,
+      RmsNorm{
+          .x = b.middle, .w = w.ffn_norm, .y = a.ranks.part(b.ffn_normed), .rstd = b.ffn_rstd, .eps = eps});
   a.ranks.gather(b.ffn_normed);
   run(device, Linear{.x = b.ffn_normed, .w = w.gate, .y = b.gate, .residual = {}});
   run(device, Linear{.x = b.ffn_normed, .w = w.up, .y = b.up, .residual = {}});
@@ -46,7 +53,8 @@ void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
 }
 
 // y = residual + x W^T, where ranks may each have some of the inputs.
-void Llama::project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual, const Tensor& y) {
+void Llama::project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual,
+                    const Tensor& y) {
   if (a.ranks.is_alone()) return run(*device_, Linear{.x = x, .w = w, .y = y, .residual = residual});
   run(*device_, Linear{.x = x, .w = w, .y = a.sum, .residual = {}});
   a.ranks.reduce(a.sum, residual, y);
@@ -59,15 +67,21 @@ Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
   WeightUnits* units = a.purpose == Purpose::kTraining ? units_ : nullptr;
   if (units != nullptr) units->fetch(0);
   const Tensor x = a.block(0).x, embedded = a.ranks.is_alone() ? x : a.sum;
-  run(device, Embed{.ids = a.ids, .table = weights_.embedding, .y = embedded, .first_id = a.ranks.rank() * config_.vocab_size});
+  run(device, Embed{.ids = a.ids,
+                    .table = weights_.embedding,
+                    .y = embedded,
+                    .first_id = a.ranks.rank() * config_.vocab_size});
   if (!a.ranks.is_alone()) a.ranks.reduce(a.sum, {}, x);
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     if (units != nullptr) units->fetch(1 + layer);
     forward_block(a, layer, attend);
   }
   if (units != nullptr) units->fetch(1 + config_.num_layers);
-  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .y = a.ranks.part(a.final_normed),
-                      .rstd = a.final_rstd, .eps = config_.norm_eps});
+  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out,
+                      .w = weights_.final_norm,
+                      .y = a.ranks.part(a.final_normed),
+                      .rstd = a.final_rstd,
+                      .eps = config_.norm_eps});
   a.ranks.gather(a.final_normed);
   return a.final_normed;
 }
@@ -83,15 +97,29 @@ void Llama::decode_blocks(Activations& a, const KvCache& cache, const Tensor& sl
     const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
     const BlockTensors& b = a.block(layer);
     const Tensor q = b.q.reshaped(heads);
-    run(device, NormQkv{.x = b.x, .norm = w.attention_norm, .q = w.q, .k = w.k, .v = w.v, .positions = a.positions,
-                        .frequencies = a.frequencies, .slots = slots, .queries = q, .keys = cache.keys(layer),
-                        .values = cache.values(layer), .eps = eps});
+    run(device, NormQkv{.x = b.x,
+                        .norm = w.attention_norm,
+                        .q = w.q,
+                        .k = w.k,
+                        .v = w.v,
+                        .positions = a.positions,
+                        .frequencies = a.frequencies,
+                        .slots = slots,
+                        .queries = q,
+                        .keys = cache.keys(layer),
+                        .values = cache.values(layer),
+                        .eps = eps});
     attend(layer, q, b.attended.reshaped(heads));
     run(device, Linear{.x = b.attended, .w = w.o, .y = b.middle, .residual = b.x});
-    run(device, NormGateUp{.x = b.middle, .norm = w.ffn_norm, .gate = w.gate, .up = w.up, .y = b.gated, .eps = eps});
+    run(device,
+        NormGateUp{.x = b.middle, .norm = w.ffn_norm, .gate = w.gate, .up = w.up, .y = b.gated, .eps = eps});
     run(device, Linear{.x = b.gated, .w = w.down, .y = b.out, .residual = b.middle});
   }
-  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out, .w = weights_.final_norm, .y = a.final_normed, .rstd = {}, .eps = eps});
+  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out,
+                      .w = weights_.final_norm,
+                      .y = a.final_normed,
+                      .rstd = {},
+                      .eps = eps});
 }
 
 void Llama::recompute_block(Activations& a, int64_t layer) {
@@ -99,12 +127,22 @@ void Llama::recompute_block(Activations& a, int64_t layer) {
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
   const double eps = config_.norm_eps;
   if (a.recompute == Recompute::kFull) {
-    forward_block(a, layer, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
-      run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
-    });
+    forward_block(
+        a, layer,
+        [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
+          run(*device_,
+              PackedAttention{
+                  .q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
+        });
   } else if (a.recompute == Recompute::kSelective) {
-    run(*device_, RmsNorm{.x = b.x, .w = w.attention_norm, .y = a.ranks.part(b.normed), .rstd = b.attention_rstd, .eps = eps});
-    run(*device_, RmsNorm{.x = b.middle, .w = w.ffn_norm, .y = a.ranks.part(b.ffn_normed), .rstd = b.ffn_rstd, .eps = eps});
+    run(*device_, RmsNorm{.x = b.x,
+                          .w = w.attention_norm,
+                          .y = a.ranks.part(b.normed),
+                          .rstd = b.attention_rstd,
+                          .eps = eps});
+    run(*device_,
+        RmsNorm{
+            .x = b.middle, .w = w.ffn_norm, .y = a.ranks.part(b.ffn_normed), .rstd = b.ffn_rstd, .eps = eps});
     a.ranks.gather(b.normed);
     a.ranks.gather(b.ffn_normed);
     run(*device_, SwiGlu{.gate = b.gate, .up = b.up, .y = b.gated});
@@ -118,7 +156,8 @@ struct CacheTables {
   std::vector<int32_t> ids, positions, slots, row_starts = {0}, lengths, page_table;
   int64_t num_pages = 0, max_new_tokens = 1, max_length = 1;
 
-  // Makes room in the cache for the new tokens. On a GPU the table is as wide as the cache allows: a recording's must not grow.
+  // Makes room in the cache for the new tokens. On a GPU the table is as wide as the cache allows: a
+  // recording's must not grow.
   CacheTables(std::span<const SequenceTokens> batch, KvCache& cache, bool is_widest) {
     for (const SequenceTokens& tokens : batch) {
       cache.extend(tokens.sequence, std::ssize(tokens.ids));
@@ -130,12 +169,14 @@ struct CacheTables {
 
  private:
   void add(const SequenceTokens& tokens, const KvCache& cache) {
-    const int64_t count = std::ssize(tokens.ids), length = cache.length(tokens.sequence), size = cache.page_size();
+    const int64_t count = std::ssize(tokens.ids), length = cache.length(tokens.sequence),
+                  size = cache.page_size();
     std::vector<int32_t> pages = cache.pages(tokens.sequence);
     ids.insert(ids.end(), tokens.ids.begin(), tokens.ids.end());
     for (int64_t position = length - count; position < length; ++position) {
       positions.push_back(static_cast<int32_t>(position));
-      slots.push_back(static_cast<int32_t>(pages[static_cast<size_t>(position / size)] * size + position % size));
+      slots.push_back(
+          static_cast<int32_t>(pages[static_cast<size_t>(position / size)] * size + position % size));
     }
     row_starts.push_back(static_cast<int32_t>(ids.size()));
     lengths.push_back(static_cast<int32_t>(length));
@@ -152,8 +193,8 @@ Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
   CacheTables tables(batch, cache, device_->is_cuda());
   Activations& a = prepare(activations_, Purpose::kGeneration, std::ssize(tables.ids));
   check_ids(tables.ids, a);
-  const std::span<const int32_t> parts[] = {tables.ids, tables.positions, tables.slots, tables.row_starts, tables.lengths,
-                                            tables.page_table};
+  const std::span<const int32_t> parts[] = {tables.ids,        tables.positions, tables.slots,
+                                            tables.row_starts, tables.lengths,   tables.page_table};
   const std::vector<Tensor> there = a.integers.set(parts);
   a.ids = there[0];
   a.positions = there[1];
@@ -161,24 +202,42 @@ Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
                page_table = there[5].reshaped({std::ssize(batch), tables.num_pages});
   // One token each is recorded, for lengths up to the next power of two.
   const bool is_decoding = std::ssize(tables.ids) == std::ssize(batch);
-  const int64_t max_length = is_decoding ? static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(tables.max_length, 512))))
-                                         : tables.max_length;
-  const auto attend = [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor&) {
+  const int64_t max_length =
+      is_decoding ? static_cast<int64_t>(
+                        std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(tables.max_length, 512))))
+                  : tables.max_length;
+  const auto attend = [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
+                          const Tensor&) {
     const Tensor &keys = cache.keys(layer), &values = cache.values(layer);
     run(*device_, CacheWrite{.k = k, .v = v, .slots = slots, .keys = keys, .values = values});
-    run(*device_, CachedAttention{.q = q, .keys = keys, .values = values, .page_table = page_table, .row_starts = row_starts,
-                                  .lengths = lengths, .y = y, .max_new_tokens = tables.max_new_tokens, .max_length = max_length});
+    run(*device_, CachedAttention{.q = q,
+                                  .keys = keys,
+                                  .values = values,
+                                  .page_table = page_table,
+                                  .row_starts = row_starts,
+                                  .lengths = lengths,
+                                  .y = y,
+                                  .max_new_tokens = tables.max_new_tokens,
+                                  .max_length = max_length});
   };
   if (!is_decoding) return forward_blocks(a, attend);
   const bool is_fused = device_->is_cuda() && std::ssize(batch) <= kDecodeTokens;
   const auto address = [](const void* memory) { return reinterpret_cast<uintptr_t>(memory); };
-  Recording& recording = recordings_[{address(cache.keys(0).data), address(a.integers.memory()), static_cast<uintptr_t>(std::ssize(batch)),
-                                      static_cast<uintptr_t>(max_length)}];
+  Recording& recording =
+      recordings_[{address(cache.keys(0).data), address(a.integers.memory()),
+                   static_cast<uintptr_t>(std::ssize(batch)), static_cast<uintptr_t>(max_length)}];
   recording.run(*device_, [&] {
     if (!is_fused) return void(forward_blocks(a, attend));
     decode_blocks(a, cache, slots, [&](int64_t layer, const Tensor& q, const Tensor& y) {
-      run(*device_, CachedAttention{.q = q, .keys = cache.keys(layer), .values = cache.values(layer), .page_table = page_table,
-                                    .row_starts = row_starts, .lengths = lengths, .y = y, .max_new_tokens = 1, .max_length = max_length});
+      run(*device_, CachedAttention{.q = q,
+                                    .keys = cache.keys(layer),
+                                    .values = cache.values(layer),
+                                    .page_table = page_table,
+                                    .row_starts = row_starts,
+                                    .lengths = lengths,
+                                    .y = y,
+                                    .max_new_tokens = 1,
+                                    .max_length = max_length});
     });
   });
   return a.final_normed;
@@ -192,8 +251,8 @@ Tensor Llama::forward_training(std::span<const int32_t> ids, std::span<const int
   return forward_packed_into(training_, Purpose::kTraining, ids, starts);
 }
 
-Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose, std::span<const int32_t> ids,
-                                  std::span<const int32_t> starts) {
+Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose,
+                                  std::span<const int32_t> ids, std::span<const int32_t> starts) {
   CHECK(ids.size() == starts.size(), "{} ids, {} starts", ids.size(), starts.size());
   std::vector<int32_t> positions(ids.size());
   for (size_t t = 0; t < ids.size(); ++t) positions[t] = static_cast<int32_t>(t) - starts[t];
@@ -208,7 +267,8 @@ Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Pur
   for (const int32_t position : positions) a.pairs += position + 1;
   return forward_blocks(
       a, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
-        run(*device_, PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
+        run(*device_, PackedAttention{
+                          .q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
       });
 }
 
@@ -235,14 +295,17 @@ std::vector<int32_t> Llama::likeliest(const Tensor& hidden) {
 
 std::vector<double> Llama::log_probs(const Tensor& hidden, std::span<const int32_t> targets) {
   constexpr int64_t kChunk = 64;
-  CHECK(hidden.dim(0) == static_cast<int64_t>(targets.size()), "{} states, {} targets", hidden.dim(0), targets.size());
+  CHECK(hidden.dim(0) == static_cast<int64_t>(targets.size()), "{} states, {} targets", hidden.dim(0),
+        targets.size());
   Arena arena("log-probabilities", *device_), host_arena("log-probabilities");
-  const Tensor logp = arena.tensor(device_->exact_dtype(), {hidden.dim(0)}), on_host = host_arena.tensor(logp.dtype, logp.shape);
+  const Tensor logp = arena.tensor(device_->exact_dtype(), {hidden.dim(0)}),
+               on_host = host_arena.tensor(logp.dtype, logp.shape);
   const std::span<const int32_t> parts[] = {targets};
   const Tensor on_device = activations_->integers.set(parts)[0];
   for (int64_t first = 0; first < hidden.dim(0); first += kChunk) {
     const int64_t count = std::min(kChunk, hidden.dim(0) - first);
-    run(*device_, LogProbs{.logits = head(hidden.rows(first, count)), .targets = on_device.rows(first, count),
+    run(*device_, LogProbs{.logits = head(hidden.rows(first, count)),
+                           .targets = on_device.rows(first, count),
                            .logp = logp.rows(first, count)});
   }
   device_->copy(logp, on_host);

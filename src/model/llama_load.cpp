@@ -1,5 +1,6 @@
-// Weights on their way to the device: from mapped files or from a random number generator, as they are or in another type.
-// A matrix that already has the wanted type is used in place, so a mapped model starts without being read.
+// Weights on their way to the device: from mapped files or from a random number generator, as they are or in
+// another type. A matrix that already has the wanted type is used in place, so a mapped model starts without
+// being read.
 #include <cstring>
 #include <functional>
 #include <map>
@@ -46,20 +47,24 @@ OwnedTensor random_weight(Device& device, const WeightSpec& spec, uint64_t seed,
     run(device, RandomFill{.to = result.tensor, .seed = seed, .stream = stream});
   } else {  // Norms scale by one.
     const std::vector<BFloat16> ones(static_cast<size_t>(spec.shape.elements()), BFloat16(1.0f));
-    device.copy({.data = reinterpret_cast<std::byte*>(const_cast<BFloat16*>(ones.data())), .dtype = DType::kBF16, .shape = spec.shape},
+    device.copy({.data = reinterpret_cast<std::byte*>(const_cast<BFloat16*>(ones.data())),
+                 .dtype = DType::kBF16,
+                 .shape = spec.shape},
                 result.tensor);
   }
   return result;
 }
 
-bool is_cpu(const Device& device) { return !device.is_reference() && !device.is_cuda(); }
+bool is_cpu(const Device& device) {
+  return !device.is_reference() && !device.is_cuda();
+}
 
 // What a model's weights become.
 struct WeightTarget {
   Device& device;
   ThreadPool& pool;
-  std::optional<DType> matrices;               // None: as the source has them.
-  QuantizedCache* cache;                       // Or none.
+  std::optional<DType> matrices;                // None: as the source has them.
+  QuantizedCache* cache;                        // Or none.
   std::vector<std::shared_ptr<Arena>>& owners;  // Of everything that is not used in place.
 };
 
@@ -69,8 +74,8 @@ class WeightBuilder {
   WeightBuilder(const LlamaConfig& config, const WeightSource& source, const WeightTarget& target)
       : config_(config), table_(weight_table(config)), source_(source), target_(target) {}
 
-  // Reads the table of weights: embedding, head, layers, final norm. The head comes early because as it is quantised it takes
-  // the most memory beside its result.
+  // Reads the table of weights: embedding, head, layers, final norm. The head comes early because as it is
+  // quantised it takes the most memory beside its result.
   LlamaWeights build() {
     LlamaWeights weights;
     size_t at = 0;
@@ -84,7 +89,8 @@ class WeightBuilder {
       for (Matrix* m : {&w.gate, &w.up, &w.down}) *m = matrix(at++);
     }
     weights.final_norm = tensor(at++);
-    CHECK(at + (config_.has_tied_head ? 0 : 1) == table_.size(), "{} of {} weights placed", at, table_.size());
+    CHECK(at + (config_.has_tied_head ? 0 : 1) == table_.size(), "{} of {} weights placed", at,
+          table_.size());
     if (has_fresh_) target_.cache->keep(quantised_);
     return weights;
   }
@@ -92,21 +98,27 @@ class WeightBuilder {
  private:
   Tensor tensor(size_t index) {
     OwnedTensor source = source_(index);
-    return (is_plain_type_of(target_.device, source.tensor.dtype) ? held(source) : held(as(source, DType::kF32))).tensor;
+    return (is_plain_type_of(target_.device, source.tensor.dtype) ? held(source)
+                                                                  : held(as(source, DType::kF32)))
+        .tensor;
   }
 
   Matrix matrix(size_t index) { return matrix_of(table_[index].name, source_(index), target_.matrices); }
 
   // The head in int4 models keeps 8 bits: it decides every token, and is a ninth of the bytes.
   Matrix head(const Tensor& embedding) {
-    const std::optional<DType> dtype = target_.matrices == DType::kI4 ? std::optional(DType::kI8) : target_.matrices;
-    return matrix_of("lm_head.weight", config_.has_tied_head ? OwnedTensor{.tensor = embedding} : source_(table_.size() - 1), dtype);
+    const std::optional<DType> dtype =
+        target_.matrices == DType::kI4 ? std::optional(DType::kI8) : target_.matrices;
+    return matrix_of("lm_head.weight",
+                     config_.has_tied_head ? OwnedTensor{.tensor = embedding} : source_(table_.size() - 1),
+                     dtype);
   }
 
   Matrix matrix_of(const std::string& name, const OwnedTensor& source, std::optional<DType> wanted) {
     const DType stored = source.tensor.dtype;
     const DType dtype = wanted.value_or(is_plain_type_of(target_.device, stored) ? stored : DType::kF32);
-    if (dtype == DType::kI8 || dtype == DType::kI4 || dtype == DType::kF8) return quantised(name, source, dtype);
+    if (dtype == DType::kI8 || dtype == DType::kI4 || dtype == DType::kF8)
+      return quantised(name, source, dtype);
     return {.values = held(stored == dtype ? source : as(source, dtype)).tensor, .quantization = {}};
   }
 
@@ -172,18 +184,22 @@ Llama Llama::load(Device& device, const std::filesystem::path& folder, const Loa
   const Checkpoint& opened = *model.storage_->checkpoint;
   // A checkpoint of 8 bits is computed with in 8 bits where there are kernels for it.
   const bool is_8_bit = opened.is_compressed() && std::holds_alternative<Cpu>(device.backend());
-  const std::optional<DType> wanted = options.weights || !is_8_bit ? options.weights : std::optional(DType::kI8);
+  const std::optional<DType> wanted =
+      options.weights || !is_8_bit ? options.weights : std::optional(DType::kI8);
   const std::vector<WeightSpec> table = weight_table(model.config_);
   const WeightSource source = [&](size_t index) {
     return OwnedTensor{.tensor = opened.tensor(table[index].name), .mapped_in = &opened};
   };
   std::optional<QuantizedCache> cache;
   const bool is_quantised = options.weights == DType::kI8 || options.weights == DType::kI4;
-  if (!options.cache_folder.empty() && is_quantised) cache.emplace(options.cache_folder, opened, *options.weights);
+  if (!options.cache_folder.empty() && is_quantised)
+    cache.emplace(options.cache_folder, opened, *options.weights);
   ThreadPool own(is_cpu(device) ? 1 : 0);
   model.weights_ = WeightBuilder(model.config_, source,
-                                 {.device = device, .pool = is_cpu(device) ? device.cpu_backend().pool : own,
-                                  .matrices = wanted, .cache = cache ? &*cache : nullptr,
+                                 {.device = device,
+                                  .pool = is_cpu(device) ? device.cpu_backend().pool : own,
+                                  .matrices = wanted,
+                                  .cache = cache ? &*cache : nullptr,
                                   .owners = model.storage_->owners})
                        .build();
   return model;
@@ -195,7 +211,10 @@ Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, ui
   ThreadPool own(is_cpu(device) ? 1 : 0);
   const WeightSource source = [&](size_t index) { return random_weight(device, table[index], seed, index); };
   model.weights_ = WeightBuilder(model.config_, source,
-                                 {.device = device, .pool = is_cpu(device) ? device.cpu_backend().pool : own, .matrices = weights, .cache = nullptr,
+                                 {.device = device,
+                                  .pool = is_cpu(device) ? device.cpu_backend().pool : own,
+                                  .matrices = weights,
+                                  .cache = nullptr,
                                   .owners = model.storage_->owners})
                        .build();
   return model;
@@ -206,10 +225,14 @@ Llama Llama::over(Device& device, const LlamaConfig& config, std::span<const Ten
   const WeightSource source = [&](size_t index) { return OwnedTensor{tensors[index]}; };
   ThreadPool pool(1);
   model.weights_ = WeightBuilder(model.config_, source,
-                                 {.device = device, .pool = pool, .matrices = std::nullopt, .cache = nullptr,
+                                 {.device = device,
+                                  .pool = pool,
+                                  .matrices = std::nullopt,
+                                  .cache = nullptr,
                                   .owners = model.storage_->owners})
                        .build();
-  CHECK(model.storage_->owners.empty(), "{} is no type that {} computes with", tensors[0].str(), device.name());
+  CHECK(model.storage_->owners.empty(), "{} is no type that {} computes with", tensors[0].str(),
+        device.name());
   return model;
 }
 

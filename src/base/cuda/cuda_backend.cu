@@ -8,8 +8,8 @@ namespace {
 
 constexpr size_t kScratchGrain = size_t{32} << 20;
 
-// Through the two halves of the pinned memory in turn: while one is on the bus the other is filled, by several threads, because what
-// is copied may be a mapped file that is read from disk on the way.
+// Through the two halves of the pinned memory in turn: while one is on the bus the other is filled, by
+// several threads, because what is copied may be a mapped file that is read from disk on the way.
 void upload(Cuda::State& s, const std::byte* from, std::byte* to, size_t bytes) {
   constexpr size_t kHalf = Cuda::State::kStagingBytes / 2;
   for (size_t done = 0; done < bytes; done += kHalf) {
@@ -30,7 +30,9 @@ void upload(Cuda::State& s, const std::byte* from, std::byte* to, size_t bytes) 
 }
 
 void check_at_start(cudaError_t status, std::string_view what) {
-  if (status != cudaSuccess) fail("{}: {}; see `poro --version` for the GPUs and the driver, or use --device cpu", what, cudaGetErrorString(status));
+  if (status != cudaSuccess)
+    fail("{}: {}; see `poro --version` for the GPUs and the driver, or use --device cpu", what,
+         cudaGetErrorString(status));
 }
 
 }  // namespace
@@ -39,25 +41,32 @@ Cuda::Cuda(int index, DType wanted) : activations(wanted), state_(std::make_uniq
   int count = 0;
   const cudaError_t found = cudaGetDeviceCount(&count);
   if (found == cudaErrorInsufficientDriver)
-    fail("the NVIDIA driver is older than CUDA {}.{}, which this program was built with; update the driver, or use --device cpu",
-         CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    fail(
+        "the NVIDIA driver is older than CUDA {}.{}, which this program was built with; update the driver, "
+        "or use --device cpu",
+        CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   if (found != cudaSuccess || count == 0)
-    fail("no NVIDIA GPU was found ({}); is the driver running, and the GPU visible (CUDA_VISIBLE_DEVICES)? Or use --device cpu",
-         found == cudaSuccess ? "none is there" : cudaGetErrorString(found));
+    fail(
+        "no NVIDIA GPU was found ({}); is the driver running, and the GPU visible (CUDA_VISIBLE_DEVICES)? Or "
+        "use --device cpu",
+        found == cudaSuccess ? "none is there" : cudaGetErrorString(found));
   if (index < 0 || index >= count) fail("there is no GPU {}; GPUs 0 to {} are there", index, count - 1);
   State& s = *state_;
   s.index = index;
   check_at_start(cudaSetDevice(index), "the GPU could not be opened");
   check_at_start(cudaGetDeviceProperties(&s.properties, index), "the GPU could not be asked what it is");
   if (s.capability() < 80)
-    fail("{} has compute capability {}.{}; 8.0 (A100) or newer is needed, or use --device cpu", s.properties.name, s.properties.major,
-         s.properties.minor);
-  check_at_start(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking), "no stream could be made on the GPU");
+    fail("{} has compute capability {}.{}; 8.0 (A100) or newer is needed, or use --device cpu",
+         s.properties.name, s.properties.major, s.properties.minor);
+  check_at_start(cudaStreamCreateWithFlags(&s.stream, cudaStreamNonBlocking),
+                 "no stream could be made on the GPU");
   for (cudaEvent_t& event : s.half_is_free)
-    check_at_start(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "no event could be made on the GPU");
+    check_at_start(cudaEventCreateWithFlags(&event, cudaEventDisableTiming),
+                   "no event could be made on the GPU");
   check_at_start(cudaMallocHost(&s.staging, State::kStagingBytes), "no pinned memory could be had");
   check_at_start(cudaMalloc(&s.blas_workspace, State::kBlasWorkspaceBytes), "the GPU has no free memory");
-  if (cublasLtCreate(&s.blas) != CUBLAS_STATUS_SUCCESS) fail("cuBLAS could not start on {}", s.properties.name);
+  if (cublasLtCreate(&s.blas) != CUBLAS_STATUS_SUCCESS)
+    fail("cuBLAS could not start on {}", s.properties.name);
 }
 
 Cuda::~Cuda() {
@@ -135,7 +144,9 @@ void zero(Cuda& cuda, const Tensor& tensor) {
   CUDA_CHECK(cudaMemsetAsync(tensor.data, 0, tensor.bytes(), cuda.state().stream));
 }
 
-void synchronize(Cuda& cuda) { CUDA_CHECK(cudaStreamSynchronize(cuda.state().stream)); }
+void synchronize(Cuda& cuda) {
+  CUDA_CHECK(cudaStreamSynchronize(cuda.state().stream));
+}
 
 std::shared_ptr<void> record(Cuda& cuda, const std::function<void()>& body) {
   const cudaStream_t stream = cuda.state().stream;
@@ -149,7 +160,9 @@ std::shared_ptr<void> record(Cuda& cuda, const std::function<void()>& body) {
   return {executable, [](void* made) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(made)); }};
 }
 
-void replay(Cuda& cuda, void* graph) { CUDA_CHECK(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), cuda.state().stream)); }
+void replay(Cuda& cuda, void* graph) {
+  CUDA_CHECK(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), cuda.state().stream));
+}
 
 }  // namespace gpu
 }  // namespace poro

@@ -1,6 +1,6 @@
-// Ranks with a GPU each: what lies on the GPUs goes between them through NCCL, on the device's stream and in order with its ops;
-// everything else goes the way of the host's ranks. NCCL takes its sums in an order that its choice of ring fixes, so a run repeats
-// bit for bit on the same machines.
+// Ranks with a GPU each: what lies on the GPUs goes between them through NCCL, on the device's stream and in
+// order with its ops; everything else goes the way of the host's ranks. NCCL takes its sums in an order that
+// its choice of ring fixes, so a run repeats bit for bit on the same machines.
 #include <nccl.h>
 
 #include <array>
@@ -12,18 +12,22 @@
 namespace poro {
 namespace {
 
-#define NCCL_CHECK(call)                                                                                  \
-  do {                                                                                                    \
-    const ncclResult_t nccl_status_ = (call);                                                             \
-    CHECK(nccl_status_ == ncclSuccess, "NCCL: {}", ncclGetErrorString(nccl_status_));                     \
+#define NCCL_CHECK(call)                                                              \
+  do {                                                                                \
+    const ncclResult_t nccl_status_ = (call);                                         \
+    CHECK(nccl_status_ == ncclSuccess, "NCCL: {}", ncclGetErrorString(nccl_status_)); \
   } while (false)
 
 ncclDataType_t nccl_type(DType dtype) {
   switch (dtype) {
-    case DType::kF64: return ncclFloat64;
-    case DType::kF32: return ncclFloat32;
-    case DType::kBF16: return ncclBfloat16;
-    default: CHECK(false, "no sums of {} between GPUs", dtype_name(dtype));
+    case DType::kF64:
+      return ncclFloat64;
+    case DType::kF32:
+      return ncclFloat32;
+    case DType::kBF16:
+      return ncclBfloat16;
+    default:
+      CHECK(false, "no sums of {} between GPUs", dtype_name(dtype));
   }
 }
 
@@ -35,17 +39,24 @@ class GpuComm final : public Comm {
     host_->broadcast(std::as_writable_bytes(std::span(&id, 1)));
     CUDA_CHECK(cudaSetDevice(cuda.state().index));
     if (ncclCommInitRank(&comm_, host_->size(), id, host_->rank()) != ncclSuccess)
-      fail("NCCL could not connect rank {} ({}); has each rank a GPU of its own?", host_->rank(), ncclGetLastError(nullptr));
+      fail("NCCL could not connect rank {} ({}); has each rank a GPU of its own?", host_->rank(),
+           ncclGetLastError(nullptr));
   }
   ~GpuComm() override { ncclCommDestroy(comm_); }
 
   int rank() const override { return host_->rank(); }
   int size() const override { return host_->size(); }
   void barrier() override { host_->barrier(); }
-  void all_gather(std::span<const std::byte> part, std::span<std::byte> whole) override { host_->all_gather(part, whole); }
-  void all_to_all(std::span<const std::byte> from, std::span<std::byte> to) override { host_->all_to_all(from, to); }
+  void all_gather(std::span<const std::byte> part, std::span<std::byte> whole) override {
+    host_->all_gather(part, whole);
+  }
+  void all_to_all(std::span<const std::byte> from, std::span<std::byte> to) override {
+    host_->all_to_all(from, to);
+  }
   void broadcast(std::span<std::byte> bytes) override { host_->broadcast(bytes); }
-  std::unique_ptr<Comm> split(int color) override { return std::make_unique<GpuComm>(*cuda_, host_->split(color)); }
+  std::unique_ptr<Comm> split(int color) override {
+    return std::make_unique<GpuComm>(*cuda_, host_->split(color));
+  }
   void abort(int exit_code) override { host_->abort(exit_code); }
 
   void gather(const Tensor& part, const Tensor& whole) override {
@@ -54,11 +65,13 @@ class GpuComm final : public Comm {
   }
   void reduce_scatter(const Tensor& whole, const Tensor& part) override {
     if (whole.place == Place::kHost) return host_->reduce_scatter(whole, part);
-    NCCL_CHECK(ncclReduceScatter(whole.data, part.data, static_cast<size_t>(part.elements()), nccl_type(whole.dtype), ncclSum, comm_, stream()));
+    NCCL_CHECK(ncclReduceScatter(whole.data, part.data, static_cast<size_t>(part.elements()),
+                                 nccl_type(whole.dtype), ncclSum, comm_, stream()));
   }
   void all_reduce(const Tensor& values) override {
     if (values.place == Place::kHost) return host_->all_reduce(values);
-    NCCL_CHECK(ncclAllReduce(values.data, values.data, static_cast<size_t>(values.elements()), nccl_type(values.dtype), ncclSum, comm_, stream()));
+    NCCL_CHECK(ncclAllReduce(values.data, values.data, static_cast<size_t>(values.elements()),
+                             nccl_type(values.dtype), ncclSum, comm_, stream()));
   }
 
  private:
