@@ -82,7 +82,8 @@ const show = () => {
     turn.append(make('pre', 'prompt', any ? any.prompt : ''));
     const columns = make('div', 'columns', '');
     // What is no model's own, a baseline's answer, is shown once.
-    const texts = new Set(group().models.map(m => m.items[id] && m.items[id].turns[t]).filter(s => s).map(s => s.verdict ? null : s.answer));
+    const shownTurns = group().models.map(model => model.items[id] && model.items[id].turns[t]).filter(shown => shown);
+    const texts = new Set(shownTurns.map(shown => shown.verdict ? null : shown.answer));
     if (t > 0 && texts.size === 1 && !texts.has(null)) {
       const column = make('div', '', '');
       column.append(make('pre', '', [...texts][0]));
