@@ -34,8 +34,12 @@ struct Cuda::State {
   cudaStream_t stream = nullptr;
   cublasLtHandle_t blas = nullptr;
   std::byte* blas_workspace = nullptr;  // kBlasWorkspaceBytes
-  std::byte* scratch = nullptr;
-  size_t scratch_bytes = 0;
+  unsigned* arrivals = nullptr;         // kArrivals zeros, which a kernel that counts its blocks there leaves as zeros.
+  struct Growing {
+    std::byte* memory = nullptr;
+    size_t bytes = 0;
+  };
+  Growing scratch, operands;
   std::byte* staging = nullptr;  // Pinned memory of the host, on the way to the GPU, in two halves.
   cudaEvent_t half_is_free[2] = {};
   int next_half = 0;
@@ -43,6 +47,7 @@ struct Cuda::State {
   std::shared_ptr<void> matmul_plans;  // What ops/cuda/matmul.cu remembers.
 
   static constexpr size_t kBlasWorkspaceBytes = size_t{64} << 20;
+  static constexpr int kArrivals = 4096;
   static constexpr size_t kStagingBytes = size_t{64} << 20;
 
   int num_multiprocessors() const { return properties.multiProcessorCount; }

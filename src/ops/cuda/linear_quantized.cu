@@ -48,7 +48,7 @@ void run_in_f8(Cuda& cuda, const Linear& op) {
 Matrix outputs_of(const Matrix& w, int64_t first, int64_t count) {
   return {.values = w.values.rows(first, count),
           .quantization = Quantization{.dtype = w.dtype(), .shape = {count, w.inputs()}},
-          .scales = w.scales.rows(first, count)};
+          .scales = w.scales ? w.scales.rows(first, count) : Tensor{}};
 }
 
 void run_widened(Cuda& cuda, const Linear& op) {
@@ -75,6 +75,7 @@ void run_widened(Cuda& cuda, const Linear& op) {
 }  // namespace
 
 void run_quantised(Cuda& cuda, const Linear& op) {
+  if (run_few_rows(cuda, op)) return;
   if (op.x.dim(0) <= kMostByEights) return run_by_eights(cuda, op);
   if (meets_f8(cuda, op)) return run_in_f8(cuda, op);
   run_widened(cuda, op);

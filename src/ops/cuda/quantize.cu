@@ -134,8 +134,7 @@ __device__ uint32_t code_bits(int column, uint32_t code, bool is_negative) {
 
 struct Int4Rows {
   std::byte* values;
-  __nv_bfloat16* scales;
-  int64_t outputs, inputs, pitch, scale_pitch, groups;
+  int64_t outputs, inputs, pitch, groups;
 };
 
 template <class T>
@@ -156,18 +155,18 @@ __global__ void __launch_bounds__(kGroupWarps * 32) quantize_groups(const T* sou
   for (int i = 0; i < 2; ++i) word |= code_bits(2 * lane + i, nearest_magnitude(magnitudes[i] * inverse).code, w[i] < 0);
   word |= __shfl_xor_sync(0xffffffffu, word, 1);
   word |= __shfl_xor_sync(0xffffffffu, word, 2);
-  if (lane == 0) target.scales[row * target.scale_pitch + group] = scale;
-  if (lane % 4 != 0) return;
-  const int64_t offset = group / 2 * 64 + lane / 8 * 16 + group % 2 * 8 + lane % 8 / 4 * 4;
-  *reinterpret_cast<uint32_t*>(target.values + row * target.pitch + offset) = word;
+  std::byte* to = target.values + row * target.pitch;
+  const int64_t column = group * GpuInt4::kColumns + 2 * lane;
+  if (lane == 0) *reinterpret_cast<__nv_bfloat16*>(to + int4_scale_at(column)) = scale;
+  if (lane % 4 == 0) *reinterpret_cast<uint32_t*>(to + int4_word_at(column)) = word;
 }
 
 // Eight columns of a row.
 struct QuantisedRows {
   const std::byte* values;
-  const std::byte* scales;
+  const float* scales;
   DType dtype;
-  int64_t outputs, inputs, pitch, scale_pitch;
+  int64_t outputs, inputs, pitch;
 };
 
 __device__ void widen_eight(const QuantisedRows& from, int64_t row, int64_t column, float (&w)[8]) {
@@ -175,19 +174,13 @@ __device__ void widen_eight(const QuantisedRows& from, int64_t row, int64_t colu
   uint32_t pairs[4];
   float scale;
   if (from.dtype == DType::kI4) {
-    const int64_t group = column / GpuInt4::kColumns, in_group = column % GpuInt4::kColumns;
-    widen_i4(*reinterpret_cast<const uint32_t*>(bytes + group / 2 * 64 + in_group / 16 * 16 + group % 2 * 8 + in_group % 16 / 8 * 4), pairs);
-    scale = __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(from.scales + row * from.scale_pitch)[group]);
+    widen_i4(*reinterpret_cast<const uint32_t*>(bytes + int4_word_at(column)), pairs);
+    scale = __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(bytes + int4_scale_at(column)));
   } else {
     const uint2 raw = *reinterpret_cast<const uint2*>(bytes + column);
-    if (from.dtype == DType::kF8) {
-      widen_f8(raw.x, pairs[0], pairs[1]);
-      widen_f8(raw.y, pairs[2], pairs[3]);
-    } else {
-      widen_i8(raw.x, pairs[0], pairs[1]);
-      widen_i8(raw.y, pairs[2], pairs[3]);
-    }
-    scale = *reinterpret_cast<const float*>(from.scales + row * from.scale_pitch);
+    const uint2 a = from.dtype == DType::kF8 ? widen_f8(raw.x) : widen_i8(raw.x), b = from.dtype == DType::kF8 ? widen_f8(raw.y) : widen_i8(raw.y);
+    pairs[0] = a.x, pairs[1] = a.y, pairs[2] = b.x, pairs[3] = b.y;
+    scale = from.scales[row];
   }
   for (int i = 0; i < 4; ++i) {
     const float2 pair = __half22float2(reinterpret_cast<const __half2&>(pairs[i]));
@@ -221,16 +214,15 @@ unsigned blocks_for(int64_t count, int64_t of) { return static_cast<unsigned>((c
 void rows_to_f8(Cuda& cuda, const RowsToF8& task) { launch_rows<true>(cuda, task); }
 
 void quantize(Cuda& cuda, const Matrix& source, const Matrix& target) {
-  const GpuRowShapes shapes = gpu_row_shapes(*target.quantization);
   CHECK(!source.is_quantised() && source.values.shape == target.quantization->shape, "{} into {}", source.values.str(), target.quantization->shape.str());
-  CHECK(target.values.shape == shapes.values && target.scales.shape == shapes.scales, "{} with scales {}", target.values.str(), target.scales.str());
+  CHECK(target.values.shape == gpu_rows_shape(*target.quantization), "rows {}", target.values.str());
   const int64_t outputs = source.outputs(), inputs = source.inputs(), pitch = target.values.dim(1);
   if (target.dtype() != DType::kI4) {
     const RowsToF8 task{.rows = source.values, .values = gpu_data<uint8_t>(target.values), .scales = gpu_data<float>(target.scales), .pitch = pitch};
     return target.dtype() == DType::kF8 ? launch_rows<true>(cuda, task) : launch_rows<false>(cuda, task);
   }
-  const Int4Rows rows{.values = target.values.data, .scales = gpu_data<__nv_bfloat16>(target.scales), .outputs = outputs, .inputs = inputs,
-                      .pitch = pitch, .scale_pitch = target.scales.dim(1), .groups = (inputs + GpuInt4::kColumns - 1) / GpuInt4::kColumns};
+  const Int4Rows rows{.values = target.values.data, .outputs = outputs, .inputs = inputs, .pitch = pitch,
+                      .groups = (inputs + GpuInt4::kColumns - 1) / GpuInt4::kColumns};
   with_type<DType::kBF16, DType::kF32>(source.values.dtype, [&]<class T>() {
     quantize_groups<T><<<blocks_for(outputs * rows.groups, kGroupWarps), kGroupWarps * 32, 0, cuda.state().stream>>>(gpu_data<T>(source.values), rows);
   });
@@ -239,9 +231,8 @@ void quantize(Cuda& cuda, const Matrix& source, const Matrix& target) {
 
 void dequantize(Cuda& cuda, const Matrix& source, const Tensor& target) {
   CHECK(source.is_quantised() && target.shape == source.quantization->shape, "{} into {}", source.values.str(), target.str());
-  const QuantisedRows from{.values = source.values.data, .scales = source.scales.data, .dtype = source.dtype(), .outputs = source.outputs(),
-                           .inputs = source.inputs(), .pitch = source.values.dim(1),
-                           .scale_pitch = source.scales.dim(1) * dtype_bits(source.scales.dtype) / 8};
+  const QuantisedRows from{.values = source.values.data, .scales = gpu_data<float>(source.scales), .dtype = source.dtype(),
+                           .outputs = source.outputs(), .inputs = source.inputs(), .pitch = source.values.dim(1)};
   with_type<DType::kBF16, DType::kF32>(target.dtype, [&]<class T>() {
     dequantize_rows<T><<<blocks_for(from.outputs * ((from.inputs + 7) / 8), 256), 256, 0, cuda.state().stream>>>(from, gpu_data<T>(target));
   });

@@ -19,31 +19,32 @@ namespace poro::few_rows {
 
 constexpr int kMaxTokens = 8;
 constexpr int kTileRows = 16;     // A tile: eight "low" rows and eight "high" rows, which may lie anywhere.
-constexpr int kStageBytes = 1024;  // Of each row.
 constexpr int kChunkBytes = 64;
-constexpr int kRowStride = kStageBytes + 64;  // Two rows of a quarter warp's read fall into different banks.
-constexpr int kScaleStride = 80;              // For 64 bytes of group scales; eight rows in different banks.
+constexpr int kStageChunks = 16;   // Of each row.
+constexpr int kRowStride = 1088;   // Room for either format's four blocks. Two rows of a quarter warp's read fall into different banks.
+constexpr int kStageBytes = kTileRows * kRowStride;
 constexpr int kWarps = 8;                     // That multiply.
 constexpr int kThreads = (kWarps + 1) * 32;
 constexpr int kPartialFloats = kWarps * kTileRows * kMaxTokens;
+constexpr int kMostTokens = 64;  // Of any kernel.
 
 // Eight rows of a matrix, less at its end.
 struct HalfTile {
   const std::byte* values = nullptr;
-  const std::byte* scales = nullptr;  // Of the first row, or none.
+  const float* scales = nullptr;  // Of the first row, or none.
   int rows = 0;
 };
 
 // A matrix as the ring reads it.
 struct Weights {
   const std::byte* values = nullptr;
-  const std::byte* scales = nullptr;  // f32 for each row, or bf16 for each group of each row
-  int64_t pitch = 0, scale_pitch = 0;  // Bytes from row to row.
+  const float* scales = nullptr;  // Of each row, or none.
+  int64_t pitch = 0;              // Bytes from row to row.
   int64_t outputs = 0;
 
   __device__ HalfTile rows(int64_t first) const {
     const int64_t left = outputs - first;
-    return {values + first * pitch, scales == nullptr ? nullptr : scales + first * scale_pitch, static_cast<int>(left < 0 ? 0 : left < 8 ? left : 8)};
+    return {values + first * pitch, scales == nullptr ? nullptr : scales + first, static_cast<int>(left < 0 ? 0 : left < 8 ? left : 8)};
   }
 };
 
@@ -55,9 +56,12 @@ struct Shared {
   float eps = 0;
   int tokens = 0;
   int inputs = 0;
-  int row_bytes = 0;  // Of a row of weights: a multiple of kChunkBytes.
+  int x_stride = 0;   // Elements from token to token of x.
+  int chunks = 0;     // Of a row of weights.
   int num_tiles = 0;
   int num_stages = 0;  // Of the ring.
+  int prefetched_stages = 0;  // That follow the ring's first to the L2 cache.
+  int stages_at_trigger = 0;
 };
 
 __device__ inline uint32_t shared_address(const void* pointer) { return static_cast<uint32_t>(__cvta_generic_to_shared(pointer)); }
@@ -94,11 +98,15 @@ __device__ inline void let_next_kernel_start() { asm volatile("griddepcontrol.la
 // Among the multiplying warps.
 __device__ inline void sync_warps() { asm volatile("bar.sync 1, %0;" ::"n"(kWarps * 32) : "memory"); }
 
-__host__ __device__ constexpr int stage_bytes(bool has_group_scales) { return kTileRows * (kRowStride + (has_group_scales ? kScaleStride : 0)); }
-// Bytes of a token's activations in shared memory; `row_bytes` / 64 chunks.
+// Where a chunk of a row lies.
 template <class Format>
-__host__ __device__ constexpr int token_stride(int row_bytes) {
-  const int bytes = row_bytes / kChunkBytes * Format::kChunkColumns * 2;
+__host__ __device__ constexpr int chunk_at(int chunk) {
+  return chunk / 4 * Format::kBlockBytes + chunk % 4 * kChunkBytes;
+}
+// Bytes of a token's activations in shared memory.
+template <class Format>
+__host__ __device__ constexpr int token_stride(int chunks) {
+  const int bytes = chunks * Format::kChunkColumns * 2;
   return bytes + (bytes % 128 == 0 ? 64 : 128);  // 64 modulo 128: two tokens of a quarter warp's read fall into different banks.
 }
 
@@ -106,44 +114,74 @@ constexpr int kMaxStages = 16;
 // In this order: ring, activations, partial sums, what the Work wants, then what is small.
 struct Corner {
   uint64_t full[kMaxStages], empty[kMaxStages];
-  float warp_stats[kWarps][kMaxTokens][2];
-  float factors[kMaxTokens];    // What f16 activations were divided by.
+  float warp_stats[kWarps][kMostTokens][2];
+  float factors[kMostTokens];  // What f16 activations were divided by.
 };
 
 template <class Format>
-__host__ __device__ constexpr int64_t shared_bytes(int num_stages, int tokens, int row_bytes, int extra_bytes) {
-  return int64_t{num_stages} * stage_bytes(Format::kHasGroupScales) + int64_t{tokens} * token_stride<Format>(row_bytes) +
+__host__ __device__ constexpr int64_t shared_bytes(int num_stages, int tokens, int chunks, int extra_bytes) {
+  return int64_t{num_stages} * kStageBytes + int64_t{tokens} * token_stride<Format>(chunks) +
          2 * kPartialFloats * int64_t{sizeof(float)} + extra_bytes + int64_t{sizeof(Corner)};
 }
 
-// The producer: one warp; lane r copies row r of the tile.
+// The tiles of a block, and which chunks of their rows: from a multiple of four.
+struct Route {
+  int first_tile, tile_step, begin, end;
+
+  __device__ int stages_of_tile() const { return (end - begin + kStageChunks - 1) / kStageChunks; }
+};
+
+// Row `row` of a tile, for the lane that copies it.
+struct TileRow {
+  const std::byte* values;
+  int rows_of_tile;
+  bool is_there;
+};
 template <class Format, class Work>
-__device__ void produce(const Work& work, std::byte* ring, Corner& corner) {
+__device__ TileRow tile_row(const Work& work, int tile, int row) {
+  const HalfTile low = work.low(tile), high = work.high(tile);
+  const bool is_low = row < 8, is_there = row % 8 < (is_low ? low.rows : high.rows);
+  if (Format::kHasRowScales && is_there) asm volatile("prefetch.global.L2 [%0];" ::"l"((is_low ? low.scales : high.scales) + row % 8));
+  return {(is_low ? low.values : high.values) + row % 8 * work.pitch(), low.rows + high.rows, is_there};
+}
+
+// Starts to bring `count` stages from `first` on to the L2 cache.
+template <class Format, class Work>
+__device__ void prefetch_stages(const Work& work, const Route& route, int first, int count) {
+  const int lane = threadIdx.x % 32, per_tile = route.stages_of_tile();
+  if (lane >= kTileRows) return;
+  for (int stage = first; stage < first + count; ++stage) {
+    const int tile = route.first_tile + stage / per_tile * route.tile_step;
+    if (tile >= work.shared.num_tiles) return;
+    const TileRow row = tile_row<Format>(work, tile, lane);
+    const int begin = route.begin + stage % per_tile * kStageChunks;
+    const int bytes = chunk_at<Format>(min(begin + kStageChunks, route.end)) - chunk_at<Format>(begin);
+    if (row.is_there)
+      asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(row.values + chunk_at<Format>(begin)), "r"(bytes) : "memory");
+  }
+}
+
+// The producer: one warp; lane r copies row r of the tile. The next kernel may start when few stages are left to ask for: early enough
+// to be there when this one's last answers come, late enough that its own first requests keep the memory busy then.
+template <class Format, class Work>
+__device__ void produce(const Work& work, const Route& route, std::byte* ring, Corner& corner) {
   const Shared& s = work.shared;
-  const int lane = threadIdx.x % 32, row = lane % kTileRows;
-  const bool copies_scales = lane >= kTileRows;
+  const int lane = threadIdx.x % 32;
   const uint64_t policy = stream_policy();
-  int slot = 0;
+  const int my_tiles = route.first_tile < s.num_tiles ? (s.num_tiles - route.first_tile - 1) / route.tile_step + 1 : 0;
+  int slot = 0, left = my_tiles * route.stages_of_tile(), done = 0;
   uint32_t parity = 1;
-  for (int tile = blockIdx.x; tile < s.num_tiles; tile += gridDim.x) {
-    const HalfTile low = work.low(tile), high = work.high(tile);
-    const HalfTile& half = row < 8 ? low : high;
-    const bool is_mine = row % 8 < half.rows;
-    const std::byte* values = half.values + (row % 8) * work.pitch();
-    const std::byte* scales = half.scales + (row % 8) * work.scale_pitch();
-    if (Format::kHasRowScales && is_mine) asm volatile("prefetch.global.L2 [%0];" ::"l"(scales));
-    for (int begin = 0; begin < s.row_bytes; begin += kStageBytes) {
-      const int bytes = min(kStageBytes, s.row_bytes - begin);
-      // Four bytes of scales for 64 bytes of weights; copies come in sixteens, and the rows of scales are padded to that.
-      const int scale_bytes = Format::kHasGroupScales ? (bytes / 16 + 15) / 16 * 16 : 0;
+  for (int tile = route.first_tile; tile < s.num_tiles; tile += route.tile_step) {
+    const TileRow row = tile_row<Format>(work, tile, lane % kTileRows);
+    for (int begin = route.begin; begin < route.end; begin += kStageChunks) {
+      const int bytes = chunk_at<Format>(min(begin + kStageChunks, route.end)) - chunk_at<Format>(begin);
+      if (done++ == s.num_stages) prefetch_stages<Format>(work, route, s.num_stages, s.prefetched_stages);
+      if (left-- == s.stages_at_trigger) let_next_kernel_start();
       barrier_wait(&corner.empty[slot], parity);
-      if (lane == 0) barrier_expect(&corner.full[slot], (low.rows + high.rows) * (bytes + scale_bytes));
+      if (lane == 0) barrier_expect(&corner.full[slot], row.rows_of_tile * bytes);
       __syncwarp();
-      std::byte* stage = ring + slot * stage_bytes(Format::kHasGroupScales);
-      if (is_mine && !copies_scales) bulk_copy(stage + row * kRowStride, values + begin, bytes, &corner.full[slot], policy);
-      if constexpr (Format::kHasGroupScales)
-        if (is_mine && copies_scales)
-          bulk_copy(stage + kTileRows * kRowStride + row * kScaleStride, scales + begin / 16, scale_bytes, &corner.full[slot], policy);
+      if (row.is_there && lane < kTileRows)
+        bulk_copy(ring + slot * kStageBytes + lane * kRowStride, row.values + chunk_at<Format>(begin), bytes, &corner.full[slot], policy);
       if (++slot == s.num_stages) slot = 0, parity ^= 1;
     }
   }
@@ -210,13 +248,13 @@ struct NormWeights {
 // The activations of all tokens to shared memory as they are, in the format's order, zeros up to whole chunks.
 template <class Format>
 __device__ void copy_activations(const Shared& s, std::byte* x) {
-  const int stride = token_stride<Format>(s.row_bytes);
-  const int pieces = s.inputs / 8, all_pieces = s.row_bytes / kChunkBytes * Format::kChunkColumns / 8;
+  const int stride = token_stride<Format>(s.chunks);
+  const int pieces = s.inputs / 8, all_pieces = s.chunks * Format::kChunkColumns / 8;
   for (int t = 0; t < s.tokens; ++t)
     for (int piece = threadIdx.x; piece < all_pieces; piece += kWarps * 32) {
       std::byte* at = x + t * stride + piece_place<Format>(piece) * 16;
       if (piece < pieces)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(at)), "l"(s.x + int64_t{t} * s.inputs + piece * 8) : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(at)), "l"(s.x + int64_t{t} * s.x_stride + piece * 8) : "memory");
       else
         *reinterpret_cast<uint4*>(at) = {0, 0, 0, 0};
     }
@@ -235,7 +273,7 @@ __device__ void measure_activations(const Shared& s, const std::byte* x, const N
   for (int t = 0; t < s.tokens; ++t) {
     float squares = 0, largest = 0;
     norm.for_pieces(s, [&](int piece, const float (&w)[8]) {
-      const uint4 raw = *reinterpret_cast<const uint4*>(x + t * token_stride<Format>(s.row_bytes) + piece_place<Format>(piece) * 16);
+      const uint4 raw = *reinterpret_cast<const uint4*>(x + t * token_stride<Format>(s.chunks) + piece_place<Format>(piece) * 16);
       const uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
       for (int i = 0; i < 4; ++i) {
         float2 v = widen_pair(words[i]);
@@ -246,8 +284,8 @@ __device__ void measure_activations(const Shared& s, const std::byte* x, const N
     });
     for (int offset = 16; offset > 0; offset /= 2) {
       squares += __shfl_xor_sync(0xffffffffu, squares, offset);
-      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
     }
+    largest = __uint_as_float(__reduce_max_sync(0xffffffffu, __float_as_uint(largest)));  // Ordered as integers are, being positive.
     if (lane == 0) corner.warp_stats[warp][t][0] = squares, corner.warp_stats[warp][t][1] = largest;
   }
   sync_warps();
@@ -263,11 +301,9 @@ __device__ TokenScale token_scale(const Shared& s, int token, Corner& corner) {
   const float rstd = s.norm == nullptr ? 1.0f : rsqrtf(squares / static_cast<float>(s.inputs) + s.eps);
   if (!Format::kIsHalf) return {rstd, 1.0f};
   // The power of two that takes the largest magnitude to [2^13, 2^14): what rounding may add stays in range.
-  int exponent = 0;
-  frexpf(largest * rstd, &exponent);
-  exponent = largest > 0 ? max(-100, min(100, 14 - exponent)) : 0;
-  if (threadIdx.x == 0) corner.factors[token] = ldexpf(1.0f, -exponent);
-  return {rstd, ldexpf(1.0f, exponent)};
+  const int exponent = max(27, min(227, static_cast<int>(__float_as_uint(largest * rstd) >> 23)));  // 127 for [1, 2).
+  if (threadIdx.x == 0) corner.factors[token] = __uint_as_float(static_cast<uint32_t>(exponent - 13) << 23);
+  return {rstd, __uint_as_float(static_cast<uint32_t>(254 + 13 - exponent) << 23)};
 }
 
 // The activations as the product takes them: normed where it has a norm, in f16 where the format wants that.
@@ -279,7 +315,7 @@ __device__ void load_activations(const Shared& s, std::byte* x, const NormWeight
   for (int t = 0; t < s.tokens; ++t) {
     const TokenScale scale = token_scale<Format>(s, t, corner);
     norm.for_pieces(s, [&](int piece, const float (&w)[8]) {
-      uint4* at = reinterpret_cast<uint4*>(x + t * token_stride<Format>(s.row_bytes) + piece_place<Format>(piece) * 16);
+      uint4* at = reinterpret_cast<uint4*>(x + t * token_stride<Format>(s.chunks) + piece_place<Format>(piece) * 16);
       const uint4 raw = *at;
       uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
       for (int i = 0; i < 4; ++i) {
@@ -298,25 +334,61 @@ __device__ void load_activations(const Shared& s, std::byte* x, const NormWeight
   }
 }
 
-// Eight warps' sums of a tile, added in their order, to the Work. Two of the warps do it for each tile, in turn.
-template <class Format, class Work>
-__device__ void finish_tile(const Work& work, int tile, int turn, const float* partials, const std::byte* extra, const Corner& corner) {
-  const int element = static_cast<int>(threadIdx.x) - turn % (kWarps / 2) * 64;
-  if (element < 0 || element >= 64) return;
-  const int row = element / kMaxTokens, token = element % kMaxTokens;
-  if (token >= work.shared.tokens) return;
-  float low = 0, high = 0;
-  for (int w = 0; w < kWarps; ++w) {
-    low += partials[(w * kTileRows + row) * kMaxTokens + token];
-    high += partials[(w * kTileRows + row + 8) * kMaxTokens + token];
+// Where a thread of finish_tile stands: two of the warps finish a tile, in turn.
+struct Place {
+  bool is_mine;
+  int row, token;
+
+  __device__ Place(int turn, int tokens) {
+    const int element = static_cast<int>(threadIdx.x) - turn % (kWarps / 2) * 64;
+    row = element / kMaxTokens % 8, token = element % kMaxTokens;
+    is_mine = element >= 0 && element < 64 && token < tokens;
   }
-  if constexpr (Format::kIsHalf) low *= corner.factors[token], high *= corner.factors[token];
-  const HalfTile low_half = work.low(tile), high_half = work.high(tile);
-  if constexpr (Format::kHasRowScales) {
-    if (row < low_half.rows) low *= reinterpret_cast<const float*>(low_half.scales)[row];
-    if (row < high_half.rows) high *= reinterpret_cast<const float*>(high_half.scales)[row];
+};
+
+// What a thread needs of memory to finish a tile: asked for before the tile's last stages, so that it has come by the end.
+template <class Work>
+struct Finish {
+  bool has_low, has_high;
+  float low_scale = 1, high_scale = 1;
+  typename Work::Ahead ahead;
+
+  template <class Format>
+  __device__ void load(const Work& work, int tile, const Place& place) {
+    if (!place.is_mine) return;
+    const HalfTile low = work.low(tile), high = work.high(tile);
+    has_low = place.row < low.rows, has_high = place.row < high.rows;
+    if constexpr (Format::kHasRowScales) {
+      if (has_low) low_scale = low.scales[place.row];
+      if (has_high) high_scale = high.scales[place.row];
+    }
+    ahead = work.load(tile, place.row, place.token, has_low, has_high);
   }
-  work.store(tile, row, token, low, high, row < low_half.rows, row < high_half.rows, extra);
+  // Eight warps' sums of a tile, added in their order, to the Work.
+  template <class Format>
+  __device__ void store(const Work& work, int tile, const Place& place, const float* partials, const std::byte* extra, const Corner& corner) const {
+    if (!place.is_mine) return;
+    float low = 0, high = 0;
+#pragma unroll
+    for (int w = 0; w < kWarps; ++w) {
+      low += partials[(w * kTileRows + place.row) * kMaxTokens + place.token];
+      high += partials[(w * kTileRows + place.row + 8) * kMaxTokens + place.token];
+    }
+    if constexpr (Format::kIsHalf) low *= corner.factors[place.token], high *= corner.factors[place.token];
+    if constexpr (Format::kHasRowScales) low *= low_scale, high *= high_scale;
+    work.store(tile, place.row, place.token, low, high, has_low, has_high, ahead, extra);
+  }
+};
+
+// Of the two groups of a chunk, of the low and the high row.
+struct GroupScales {
+  uint32_t low = 0, high = 0;
+};
+template <class Format>
+__device__ inline GroupScales group_scales(const std::byte* row, int chunk) {
+  if constexpr (!Format::kHasGroupScales) return {};
+  const std::byte* at = row + chunk / 4 * Format::kBlockBytes + 4 * kChunkBytes + chunk % 4 * 4;
+  return {*reinterpret_cast<const uint32_t*>(at), *reinterpret_cast<const uint32_t*>(at + 8 * kRowStride)};
 }
 
 template <class Format, class Work>
@@ -324,28 +396,30 @@ __device__ void consume(const Work& work, const std::byte* ring, const std::byte
   const Shared& s = work.shared;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
   const bool has_token = g < s.tokens;
-  const std::byte* my_x = x + (has_token ? g : 0) * token_stride<Format>(s.row_bytes) + c * 16;
-  const int num_chunks = s.row_bytes / kChunkBytes;
+  const std::byte* my_x = x + (has_token ? g : 0) * token_stride<Format>(s.chunks) + c * 16;
+  const int ask_at = max(0, (s.chunks - 1) / kStageChunks - 1) * kStageChunks;
   int slot = 0, turn = 0;
   uint32_t parity = 0;
   for (int tile = blockIdx.x; tile < s.num_tiles; tile += gridDim.x, ++turn) {
     Sums sums;
-    for (int first = 0; first < num_chunks; first += kStageBytes / kChunkBytes) {
+    const Place place(turn, s.tokens);
+    Finish<Work> finish;
+    for (int first = 0; first < s.chunks; first += kStageChunks) {
+      if (first == ask_at) finish.template load<Format>(work, tile, place);
       barrier_wait(&corner.full[slot], parity);
-      const std::byte* stage = ring + slot * stage_bytes(Format::kHasGroupScales);
-      const std::byte* scales = stage + kTileRows * kRowStride + g * kScaleStride;
+      const std::byte* row = ring + slot * kStageBytes + g * kRowStride;
 #pragma unroll
-      for (int i = 0; i < kStageBytes / kChunkBytes / kWarps; ++i) {
+      for (int i = 0; i < kStageChunks / kWarps; ++i) {
         const int chunk = warp + i * kWarps;
-        if (first + chunk >= num_chunks) break;
-        const std::byte* w = stage + g * kRowStride + chunk * kChunkBytes + c * 16;
+        if (first + chunk >= s.chunks) break;
+        const std::byte* w = row + chunk_at<Format>(chunk) + c * 16;
         const uint4 low = *reinterpret_cast<const uint4*>(w), high = *reinterpret_cast<const uint4*>(w + 8 * kRowStride);
         uint4 pieces[Format::kPieces] = {};
         if (has_token)
           for (int j = 0; j < Format::kPieces; ++j)
             pieces[j] = *reinterpret_cast<const uint4*>(my_x + (first + chunk) * Format::kPieces * 64 + j * 64);
-        Format::add(sums, low, high, pieces, reinterpret_cast<const uint32_t*>(scales + chunk * 4),
-                    reinterpret_cast<const uint32_t*>(scales + 8 * kScaleStride + chunk * 4));
+        const GroupScales scales = group_scales<Format>(row, chunk);
+        Format::add(sums, Format::widen(low, high), pieces, scales.low, scales.high);
       }
       __syncwarp();
       if (lane == 0) barrier_arrive(&corner.empty[slot]);
@@ -356,20 +430,11 @@ __device__ void consume(const Work& work, const std::byte* ring, const std::byte
     *reinterpret_cast<float2*>(mine + g * kMaxTokens + 2 * c) = {sums.low[0], sums.low[1]};
     *reinterpret_cast<float2*>(mine + (g + 8) * kMaxTokens + 2 * c) = {sums.high[0], sums.high[1]};
     sync_warps();
-    finish_tile<Format>(work, tile, turn, partials + turn % 2 * kPartialFloats, extra, corner);
+    finish.template store<Format>(work, tile, place, partials + turn % 2 * kPartialFloats, extra, corner);
   }
 }
 
-template <class Format, class Work>
-__global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Work work) {
-#if __CUDA_ARCH__ >= 900
-  extern __shared__ __align__(128) std::byte memory[];
-  const Shared& s = work.shared;
-  std::byte* ring = memory;
-  std::byte* x = ring + s.num_stages * stage_bytes(Format::kHasGroupScales);
-  float* partials = reinterpret_cast<float*>(x + s.tokens * token_stride<Format>(s.row_bytes));
-  std::byte* extra = reinterpret_cast<std::byte*>(partials + 2 * kPartialFloats);
-  Corner& corner = *reinterpret_cast<Corner*>(extra + Work::kExtraBytes);
+__device__ inline void init_ring(const Shared& s, Corner& corner) {
   if (threadIdx.x == 0) {
     for (int slot = 0; slot < s.num_stages; ++slot) {
       barrier_init(&corner.full[slot], 1);
@@ -378,7 +443,21 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Wo
     asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
   }
   __syncthreads();
-  if (threadIdx.x >= kWarps * 32) return produce<Format>(work, ring, corner);
+}
+
+template <class Format, class Work>
+__global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Work work) {
+#if __CUDA_ARCH__ >= 900
+  extern __shared__ __align__(128) std::byte memory[];
+  const Shared& s = work.shared;
+  std::byte* ring = memory;
+  std::byte* x = ring + s.num_stages * kStageBytes;
+  float* partials = reinterpret_cast<float*>(x + s.tokens * token_stride<Format>(s.chunks));
+  std::byte* extra = reinterpret_cast<std::byte*>(partials + 2 * kPartialFloats);
+  Corner& corner = *reinterpret_cast<Corner*>(extra + work.extra_bytes());
+  init_ring(s, corner);
+  const Route route = {static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x), 0, s.chunks};
+  if (threadIdx.x >= kWarps * 32) return produce<Format>(work, route, ring, corner);
   const NormWeights norm(s);
   wait_for_previous_kernel();
   work.prepare(extra);
@@ -388,36 +467,41 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Wo
 #endif
 }
 
+// Launches one of these kernels, to overlap with the kernel before it.
+template <auto kKernel, class... Args>
+void launch_overlapping(Cuda& cuda, int blocks, int64_t shared_bytes, const Args&... args) {
+  static const int allowed = [&] {  // Once for each kernel.
+    const int most = static_cast<int>(cuda.state().properties.sharedMemPerBlockOptin);
+    CUDA_CHECK(cudaFuncSetAttribute(kKernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most));
+    return most;
+  }();
+  CHECK(shared_bytes <= allowed, "{} bytes of shared memory", shared_bytes);
+  cudaLaunchAttribute overlap = {};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = static_cast<unsigned>(blocks);
+  config.blockDim = kThreads;
+  config.dynamicSmemBytes = static_cast<size_t>(shared_bytes);
+  config.stream = cuda.state().stream;
+  config.attrs = &overlap;
+  config.numAttrs = 1;
+  CUDA_CHECK(cudaLaunchKernelEx(&config, kKernel, args...));
+}
+
 // Sets the number of stages and launches. False when the activations leave no room for a ring.
 template <class Format, class Work>
 bool launch(Cuda& cuda, Work work) {
   constexpr int64_t kHalf = 113 << 10;  // A multiprocessor's shared memory, shared by two blocks that take 1 KiB more than they ask for.
   Cuda::State& state = cuda.state();
   Shared& s = work.shared;
-  const auto bytes_with = [&](int stages) { return shared_bytes<Format>(stages, s.tokens, s.row_bytes, Work::kExtraBytes); };
-  const auto stages_in = [&](int64_t bytes) {
-    const int64_t stages = (bytes - bytes_with(0)) / stage_bytes(Format::kHasGroupScales);
-    return static_cast<int>(std::clamp<int64_t>(stages, 0, kMaxStages));
-  };
+  const auto bytes_with = [&](int stages) { return shared_bytes<Format>(stages, s.tokens, s.chunks, work.extra_bytes()); };
+  const auto stages_in = [&](int64_t bytes) { return static_cast<int>(std::clamp<int64_t>((bytes - bytes_with(0)) / kStageBytes, 0, kMaxStages)); };
   s.num_stages = stages_in(kHalf);
-  if (s.num_stages < 4) s.num_stages = std::min(5, stages_in(static_cast<int64_t>(state.properties.sharedMemPerBlockOptin)));
+  if (s.num_stages < 4) s.num_stages = stages_in(static_cast<int64_t>(state.properties.sharedMemPerBlockOptin));
   if (s.num_stages < 3) return false;
-  static const bool is_allowed = [&] {
-    CUDA_CHECK(cudaFuncSetAttribute(kernel<Format, Work>, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(state.properties.sharedMemPerBlockOptin)));
-    return true;
-  }();
-  CHECK(is_allowed, "set");
-  cudaLaunchAttribute overlap = {};
-  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  overlap.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = static_cast<unsigned>(std::min(s.num_tiles, state.num_multiprocessors()));
-  config.blockDim = kThreads;
-  config.dynamicSmemBytes = static_cast<size_t>(bytes_with(s.num_stages));
-  config.stream = state.stream;
-  config.attrs = &overlap;
-  config.numAttrs = 1;
-  CUDA_CHECK(cudaLaunchKernelEx(&config, kernel<Format, Work>, work));
+  s.stages_at_trigger = 8;
+  launch_overlapping<kernel<Format, Work>>(cuda, std::min(s.num_tiles, state.num_multiprocessors()), bytes_with(s.num_stages), work);
   return true;
 }
 
