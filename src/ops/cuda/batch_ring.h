@@ -27,12 +27,6 @@ __host__ __device__ constexpr int slice_begin(int slice, int slices, int chunks)
 }
 __host__ __device__ constexpr int longest_slice(int slices, int chunks) { return ((chunks + 3) / 4 + slices - 1) / slices * 4; }
 
-template <class Format>
-__host__ __device__ constexpr int64_t batch_shared_bytes(int num_stages, int tokens, int chunks, int extra_bytes) {
-  return int64_t{num_stages} * kStageBytes + int64_t{tokens} * token_stride<Format>(chunks) +
-         int64_t{kWarps} * kTileRows * partial_stride(tokens) * int64_t{sizeof(float)} + extra_bytes + int64_t{sizeof(Corner)};
-}
-
 // What a thread of the block's epilogue needs.
 template <class Work>
 struct Epilogue {
@@ -41,7 +35,7 @@ struct Epilogue {
   int slice;
   float* partials;
   const std::byte* extra;
-  Corner& corner;
+  const float* factors;
 
   __device__ float* sums_of(int of_slice, int tile) const {
     return slices.sums + (int64_t{of_slice} * work.shared.num_tiles + tile) * kTileRows * padded_tokens(work.shared.tokens);
@@ -63,14 +57,14 @@ struct Epilogue {
   template <class Format>
   __device__ void add_warps(int tile) const {
     const int tokens = padded_tokens(work.shared.tokens), stride = partial_stride(work.shared.tokens);
-    for (int e = threadIdx.x; e < 8 * tokens; e += kWarps * 32) {
+    for (int e = threadIdx.x; e < 8 * tokens; e += kThreads) {
       const int row = e / tokens, token = e % tokens;
       float low = 0, high = 0;
       for (int w = 0; w < kWarps; ++w) {
         low += partials[(w * kTileRows + row) * stride + token];
         high += partials[(w * kTileRows + row + 8) * stride + token];
       }
-      if (Format::kIsHalf && token < work.shared.tokens) low *= corner.factors[token], high *= corner.factors[token];
+      if (Format::kIsHalf && token < work.shared.tokens) low *= factors[token], high *= factors[token];
       if (slices.count == 1) {
         store<Format>(tile, row, token, low, high);
       } else {
@@ -86,7 +80,7 @@ struct Epilogue {
   __device__ void add_slices(int tile) const {
     const int tokens = padded_tokens(work.shared.tokens);
     __threadfence();
-    for (int e = threadIdx.x; e < 8 * tokens; e += kWarps * 32) {
+    for (int e = threadIdx.x; e < 8 * tokens; e += kThreads) {
       const int row = e / tokens, token = e % tokens;
       float low = 0, high = 0;
 #pragma unroll 4
@@ -101,49 +95,35 @@ struct Epilogue {
   }
 };
 
-// One chunk of the tile's rows with all tokens.
-template <class Format>
-__device__ inline void add_chunk(Sums (&sums)[kTokenTiles], const std::byte* w, const GroupScales& scales, const std::byte* x, int stride,
-                                 int tokens) {
-  const int g = threadIdx.x % 32 / 4;
-  const Operands<Format::kWords> operands =
-      Format::widen(*reinterpret_cast<const uint4*>(w), *reinterpret_cast<const uint4*>(w + 8 * kRowStride));
-#pragma unroll
-  for (int n = 0; n < kTokenTiles; ++n) {
-    if (n * 8 >= tokens) break;
-    uint4 pieces[Format::kPieces] = {};
-    if (n * 8 + g < tokens)
-      for (int j = 0; j < Format::kPieces; ++j) pieces[j] = *reinterpret_cast<const uint4*>(x + n * 8 * stride + j * 64);
-    Format::add(sums[n], operands, pieces, scales.low, scales.high);
-  }
-}
-
 template <class Format, class Work>
-__device__ void consume_batch(const Shared& s, const Route& route, const std::byte* ring, const std::byte* x, unsigned& ticket,
+__device__ void consume_batch(const Shared& s, const Route& route, Feed<Format, Work>& feed, const std::byte* x, unsigned* ticket,
                               const Epilogue<Work>& epilogue) {
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
-  const int stride = token_stride<Format>(s.chunks), partial = partial_stride(s.tokens);
+  const int stride = token_stride<Format>(s.chunks), partial = partial_stride(s.tokens), end = route.end;
   const std::byte* my_x = x + g * stride + c * 16;
-  int slot = 0, before = -1;
-  uint32_t parity = 0;
+  int before = -1;
   unsigned my_ticket = 0;  // Of the tile before; the answer is looked at a tile later, when it has long come.
   const auto pass_on = [&] {  // The tile before, if this block was the last there.
-    if (threadIdx.x == 0) ticket = my_ticket;
-    sync_warps();
-    if (before >= 0 && ticket == static_cast<unsigned>(epilogue.slices.count) - 1) epilogue.template add_slices<Format>(before);
+    if (threadIdx.x == 0) *ticket = my_ticket;
+    __syncthreads();
+    if (before >= 0 && *ticket == static_cast<unsigned>(epilogue.slices.count) - 1) epilogue.template add_slices<Format>(before);
   };
   for (int tile = route.first_tile; tile < s.num_tiles; tile += route.tile_step) {
     Sums sums[kTokenTiles];
-    for (int first = 0; first < s.chunks; first += kStageChunks) {
-      barrier_wait(&epilogue.corner.full[slot], parity);
-      const std::byte* row = ring + slot * kStageBytes + g * kRowStride;
-#pragma unroll 1
-      for (int chunk = warp; chunk < kStageChunks && first + chunk < s.chunks; chunk += kWarps)
-        add_chunk<Format>(sums, row + chunk_at<Format>(chunk) + c * 16, group_scales<Format>(row, chunk),
-                          my_x + (first + chunk) * Format::kPieces * 64, stride, s.tokens);
-      __syncwarp();
-      if (lane == 0) barrier_arrive(&epilogue.corner.empty[slot]);
-      if (++slot == s.num_stages) slot = 0, parity ^= 1;
+    for (int first = feed.first_chunk(); first < end; first += feed.kStep) {
+      for_chunks<Format>(feed.wait(), first, end, [&](int chunk, const Operands<Format::kWords>& w, uint32_t low_scales, uint32_t high_scales) {
+        const std::byte* chunk_x = my_x + (chunk - route.begin) * Format::kPieces * 64;
+#pragma unroll
+        for (int n = 0; n < kTokenTiles; ++n) {
+          if (n * 8 >= s.tokens) break;
+          uint4 pieces[Format::kPieces] = {};
+          if (n * 8 + g < s.tokens)
+#pragma unroll
+            for (int j = 0; j < Format::kPieces; ++j) pieces[j] = *reinterpret_cast<const uint4*>(chunk_x + n * 8 * stride + j * 64);
+          Format::add(sums[n], w, pieces, low_scales, high_scales);
+        }
+      });
+      feed.next();
     }
     float* mine = epilogue.partials + warp * kTileRows * partial + 2 * c;
 #pragma unroll
@@ -155,7 +135,7 @@ __device__ void consume_batch(const Shared& s, const Route& route, const std::by
     pass_on();
     epilogue.template add_warps<Format>(tile);
     if (epilogue.slices.count > 1) __threadfence();
-    sync_warps();
+    __syncthreads();
     if (threadIdx.x == 0 && epilogue.slices.count > 1) my_ticket = atomicAdd(epilogue.slices.arrivals + tile, 1u);
     before = epilogue.slices.count > 1 ? tile : -1;
   }
@@ -166,9 +146,7 @@ template <class Format, class Work>
 __global__ void __launch_bounds__(kThreads, 1) batch_kernel(const __grid_constant__ Work work, const __grid_constant__ Slices slices) {
 #if __CUDA_ARCH__ >= 900
   extern __shared__ __align__(128) std::byte memory[];
-  __shared__ unsigned ticket;
-  const int slice = blockIdx.x % slices.count;
-  const int chunks = work.shared.chunks;
+  const int slice = blockIdx.x % slices.count, chunks = work.shared.chunks;
   const Route route = {static_cast<int>(blockIdx.x) / slices.count, static_cast<int>(gridDim.x) / slices.count,
                        slice_begin(slice, slices.count, chunks), slice_begin(slice + 1, slices.count, chunks)};
   Shared s = work.shared;  // Of the slice.
@@ -176,42 +154,40 @@ __global__ void __launch_bounds__(kThreads, 1) batch_kernel(const __grid_constan
   s.chunks = route.end - route.begin;
   s.x += first_column;
   s.inputs = max(0, min(s.inputs - first_column, s.chunks * Format::kChunkColumns));
-  std::byte* ring = memory;
-  std::byte* x = ring + s.num_stages * kStageBytes;
-  float* partials = reinterpret_cast<float*>(x + s.tokens * token_stride<Format>(longest_slice(slices.count, chunks)));
-  std::byte* extra = reinterpret_cast<std::byte*>(partials + kWarps * kTileRows * partial_stride(s.tokens));
-  Corner& corner = *reinterpret_cast<Corner*>(extra + work.extra_bytes());
-  init_ring(s, corner);
-  if (threadIdx.x >= kWarps * 32) return produce<Format>(work, route, ring, corner);
+  const int partials = kWarps * kTileRows * partial_stride(s.tokens);
+  const Layout at = layout<Format>(s.units, s.tokens, longest_slice(slices.count, chunks), partials, work.extra_bytes());
+  float* factors = reinterpret_cast<float*>(memory + at.factors);
+  Feed<Format, Work> feed(work, route, memory);
   const NormWeights norm(s);
   wait_for_previous_kernel();
-  work.prepare(extra);
-  load_activations<Format>(s, x, norm, corner);
-  sync_warps();
-  consume_batch<Format>(s, route, ring, x, ticket, Epilogue<Work>{work, slices, slice, partials, extra, corner});
+  work.prepare(memory + at.extra);
+  load_activations<Format>(s, memory + at.x, norm, reinterpret_cast<float*>(memory + at.stats), factors);
+  __syncthreads();
+  consume_batch<Format>(s, route, feed, memory + at.x, reinterpret_cast<unsigned*>(memory + at.ticket),
+                        Epilogue<Work>{work, slices, slice, reinterpret_cast<float*>(memory + at.partials), memory + at.extra, factors});
 #endif
 }
 
-// The fewest slices with which the activations leave room for a ring; none when there is no such number.
+// The fewest slices with which the activations leave room for rings; none when there is no such number.
 template <class Format, class Work>
 bool launch_batch(Cuda& cuda, Work work) {
+  constexpr int kFewestUnits = 3;
   Cuda::State& state = cuda.state();
   Shared& s = work.shared;
   CHECK(s.norm == nullptr, "a slice does not know its token's norm");
   const int blocks = state.num_multiprocessors();
-  const auto bytes_with = [&](int stages, int slices) {
-    return batch_shared_bytes<Format>(stages, s.tokens, longest_slice(slices, s.chunks), work.extra_bytes());
-  };
-  const int64_t most = static_cast<int64_t>(state.properties.sharedMemPerBlockOptin) - 1024;
-  constexpr int kFewestStages = 4;
+  const int64_t most = static_cast<int64_t>(state.properties.sharedMemPerBlockOptin);
   int slices = 1;
-  while (slices <= blocks / 2 && (blocks % slices != 0 || bytes_with(kFewestStages, slices) > most)) ++slices;
+  const auto total = [&](int units) {
+    return layout<Format>(units, s.tokens, longest_slice(slices, s.chunks), kWarps * kTileRows * partial_stride(s.tokens), work.extra_bytes()).total;
+  };
+  while (slices <= blocks / 2 && (blocks % slices != 0 || total(kFewestUnits) > most)) ++slices;
   const size_t sum_bytes = size_t(slices) * size_t(s.num_tiles) * kTileRows * size_t(padded_tokens(s.tokens)) * sizeof(float);
   if (slices > blocks / 2 || sum_bytes > Cuda::State::kBlasWorkspaceBytes || s.num_tiles > Cuda::State::kArrivals) return false;
-  s.num_stages = static_cast<int>(std::min<int64_t>((most - bytes_with(0, slices)) / kStageBytes, kMaxStages));
+  s.units = units_in(most, total);
+  s.units_at_trigger = 4;
   const Slices cut{.count = slices, .sums = reinterpret_cast<float*>(state.blas_workspace), .arrivals = state.arrivals};
-  const int used = std::min(blocks / slices, s.num_tiles) * slices;
-  launch_overlapping<batch_kernel<Format, Work>>(cuda, used, bytes_with(s.num_stages, slices), work, cut);
+  launch_overlapping<batch_kernel<Format, Work>>(cuda, std::min(blocks / slices, s.num_tiles) * slices, total(s.units), work, cut);
   return true;
 }
 

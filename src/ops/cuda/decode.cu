@@ -48,8 +48,8 @@ struct QkvWork {
   // The angle in turns is reduced in f64, so that far positions keep their precision.
   __device__ void prepare(std::byte* extra) const {
     float2* table = reinterpret_cast<float2*>(extra);
-    for (int i = threadIdx.x; i < shared.tokens * half; i += kWarps * 32) {
-      double turns = positions[i / half] * frequencies[i % half] * 0.15915494309189533577;
+    for (int i = threadIdx.x; i < shared.tokens * half; i += kThreads) {
+      double turns = __ldcg(positions + i / half) * frequencies[i % half] * 0.15915494309189533577;
       turns -= rint(turns);
       float sine, cosine;
       sincospif(2.0f * static_cast<float>(turns), &sine, &cosine);
@@ -59,7 +59,7 @@ struct QkvWork {
   struct Ahead {
     int slot = 0;
   };
-  __device__ Ahead load(int, int, int token, bool, bool) const { return {slots[token]}; }
+  __device__ Ahead load(int, int, int token, bool, bool) const { return {__ldcg(slots + token)}; }
   __device__ void store(int tile, int row, int token, float low, float high, bool, bool, const Ahead& ahead, const std::byte* extra) const {
     const Place at = place(tile);
     const int pair = at.pair + row;

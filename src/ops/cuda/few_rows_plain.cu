@@ -54,6 +54,11 @@ __device__ void plain_weights(DType dtype, const std::byte* row, int64_t column,
   }
 }
 
+// Through the L1 cache: every warp reads all of x.
+__device__ float plain_x(const Plain& p, int64_t index) {
+  return p.is_x_f32 ? static_cast<const float*>(p.x)[index] : __bfloat162float(static_cast<const __nv_bfloat16*>(p.x)[index]);
+}
+
 // kAligned: eight columns at a time; the rows of plain weights and of x are aligned to sixteen bytes.
 template <bool kAligned>
 __global__ void __launch_bounds__(kPlainWarps * 32) plain_kernel(const __grid_constant__ Plain p) {
@@ -73,7 +78,7 @@ __global__ void __launch_bounds__(kPlainWarps * 32) plain_kernel(const __grid_co
 #pragma unroll
     for (int t = 0; t < kFewRows; ++t) {
       if (t >= p.tokens) break;
-      for (int i = 0; i < kStep; ++i) sums[t] = fmaf(w[i], few_rows::load_value(p.x, p.is_x_f32, t * p.inputs + column + i), sums[t]);
+      for (int i = 0; i < kStep; ++i) sums[t] = fmaf(w[i], plain_x(p, t * p.inputs + column + i), sums[t]);
     }
   }
   const float scale = p.dtype == DType::kF8 || p.dtype == DType::kI8 ? p.w.scales[output] : 1.0f;

@@ -1,7 +1,8 @@
-// The products of decoding: every weight is read once, at the speed of the memory. A block's one producer warp streams the rows of
-// its tiles through a ring in shared memory with the bulk copy engine; eight warps multiply, each its columns of every stage,
-// and their sums are added in a fixed order. All weights of at most eight tokens' products pass through this one kernel; what a
-// product does before (the norm) and after (residual, rotation, cache, gate) is its Work's.
+// The products of decoding: every weight is read once, at the speed of the memory. Each of a block's eight warps has a ring of its own in
+// shared memory: a lane copies there, several units ahead and without stopping, just the bytes that it will hand to the tensor cores, so
+// no lane waits for another until a tile's sums are added, in a fixed order. (One warp that feeds all through the bulk copy engine was
+// slower: a copy costs it 80 clocks, so rows in pieces of 1 KiB come at 3.2 TB/s.) All products of at most eight tokens pass through this
+// one kernel; what a product does before (the norm) and after (residual, rotation, cache, gate) is its Work's.
 //
 // Launches overlap (programmatic dependent launch): a block fills its ring while the kernel before it still runs, because weights
 // never depend on that kernel; activations are read after `griddepcontrol.wait`. A block uses at most half of the shared memory
@@ -18,15 +19,13 @@
 namespace poro::few_rows {
 
 constexpr int kMaxTokens = 8;
-constexpr int kTileRows = 16;     // A tile: eight "low" rows and eight "high" rows, which may lie anywhere.
-constexpr int kChunkBytes = 64;
-constexpr int kStageChunks = 16;   // Of each row.
-constexpr int kRowStride = 1088;   // Room for either format's four blocks. Two rows of a quarter warp's read fall into different banks.
-constexpr int kStageBytes = kTileRows * kRowStride;
-constexpr int kWarps = 8;                     // That multiply.
-constexpr int kThreads = (kWarps + 1) * 32;
-constexpr int kPartialFloats = kWarps * kTileRows * kMaxTokens;
 constexpr int kMostTokens = 64;  // Of any kernel.
+constexpr int kTileRows = 16;    // A tile: eight "low" rows and eight "high" rows, which may lie anywhere.
+constexpr int kChunkBytes = 64;
+constexpr int kBlockChunks = 4;  // A unit of the ring: a block of each of the tile's rows.
+constexpr int kWarps = 8;
+constexpr int kThreads = kWarps * 32;
+constexpr int kMostUnits = 6;  // In a warp's ring.
 
 // Eight rows of a matrix, less at its end.
 struct HalfTile {
@@ -56,137 +55,144 @@ struct Shared {
   float eps = 0;
   int tokens = 0;
   int inputs = 0;
-  int x_stride = 0;   // Elements from token to token of x.
-  int chunks = 0;     // Of a row of weights.
+  int x_stride = 0;  // Elements from token to token of x.
+  int chunks = 0;    // Of a row of weights.
   int num_tiles = 0;
-  int num_stages = 0;  // Of the ring.
-  int prefetched_stages = 0;  // That follow the ring's first to the L2 cache.
-  int stages_at_trigger = 0;
+  int units = 0;             // In a warp's ring.
+  int units_at_trigger = 0;  // Left to ask for when the next kernel may start.
 };
 
 __device__ inline uint32_t shared_address(const void* pointer) { return static_cast<uint32_t>(__cvta_generic_to_shared(pointer)); }
-__device__ inline void barrier_init(uint64_t* barrier, int count) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count) : "memory");
+__device__ inline void copy_16(void* to, const void* from) {
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from) : "memory");
 }
-__device__ inline void barrier_arrive(uint64_t* barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
-}
-__device__ inline void barrier_expect(uint64_t* barrier, uint32_t bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes) : "memory");
-}
-__device__ inline void barrier_wait(uint64_t* barrier, uint32_t parity) {
-  asm volatile(
-      "{\n.reg .pred done;\nagain:\nmbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n@!done bra again;\n}\n" ::"r"(
-          shared_address(barrier)),
-      "r"(parity)
-      : "memory");
-}
-// Weights are read once: they leave the L2 cache first.
-__device__ inline uint64_t stream_policy() {
-  uint64_t policy;
-  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-  return policy;
-}
-__device__ inline void bulk_copy(void* to, const void* from, uint32_t bytes, uint64_t* barrier, uint64_t policy) {
-  asm volatile(
-      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(shared_address(to)),
-      "l"(from), "r"(bytes), "r"(shared_address(barrier)), "l"(policy)
-      : "memory");
+__device__ inline void end_group() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int kLeft>
+__device__ inline void wait_for_groups() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
 }
 __device__ inline void wait_for_previous_kernel() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 __device__ inline void let_next_kernel_start() { asm volatile("griddepcontrol.launch_dependents;" ::: "memory"); }
-// Among the multiplying warps.
-__device__ inline void sync_warps() { asm volatile("bar.sync 1, %0;" ::"n"(kWarps * 32) : "memory"); }
 
-// Where a chunk of a row lies.
-template <class Format>
-__host__ __device__ constexpr int chunk_at(int chunk) {
-  return chunk / 4 * Format::kBlockBytes + chunk % 4 * kChunkBytes;
-}
 // Bytes of a token's activations in shared memory.
 template <class Format>
 __host__ __device__ constexpr int token_stride(int chunks) {
   const int bytes = chunks * Format::kChunkColumns * 2;
   return bytes + (bytes % 128 == 0 ? 64 : 128);  // 64 modulo 128: two tokens of a quarter warp's read fall into different banks.
 }
-
-constexpr int kMaxStages = 16;
-// In this order: ring, activations, partial sums, what the Work wants, then what is small.
-struct Corner {
-  uint64_t full[kMaxStages], empty[kMaxStages];
-  float warp_stats[kWarps][kMostTokens][2];
-  float factors[kMostTokens];  // What f16 activations were divided by.
-};
-
 template <class Format>
-__host__ __device__ constexpr int64_t shared_bytes(int num_stages, int tokens, int chunks, int extra_bytes) {
-  return int64_t{num_stages} * kStageBytes + int64_t{tokens} * token_stride<Format>(chunks) +
-         2 * kPartialFloats * int64_t{sizeof(float)} + extra_bytes + int64_t{sizeof(Corner)};
+__host__ __device__ constexpr int unit_bytes() {
+  return kTileRows * (kBlockChunks * kChunkBytes + (Format::kHasGroupScales ? 16 : 0));
+}
+
+// Where things lie in a block's shared memory, from its start.
+struct Layout {
+  int x, partials, extra, stats, factors, ticket, total;
+};
+// `partial_floats`: of all warps; `extra_bytes`: what the Work wants.
+template <class Format>
+__host__ __device__ constexpr Layout layout(int units, int tokens, int chunks, int partial_floats, int extra_bytes) {
+  Layout at = {};
+  at.x = kWarps * units * unit_bytes<Format>();
+  at.partials = at.x + tokens * token_stride<Format>(chunks);
+  at.extra = at.partials + partial_floats * 4;
+  at.stats = at.extra + extra_bytes;
+  at.factors = at.stats + kWarps * tokens * 8;
+  at.ticket = at.factors + tokens * 4;
+  at.total = at.ticket + 4;
+  return at;
 }
 
 // The tiles of a block, and which chunks of their rows: from a multiple of four.
 struct Route {
   int first_tile, tile_step, begin, end;
-
-  __device__ int stages_of_tile() const { return (end - begin + kStageChunks - 1) / kStageChunks; }
 };
 
-// Row `row` of a tile, for the lane that copies it.
-struct TileRow {
-  const std::byte* values;
-  int rows_of_tile;
-  bool is_there;
-};
+// A warp's ring. Units come in the order of tiles, and of blocks warp, warp + 8, ... of a tile's rows.
 template <class Format, class Work>
-__device__ TileRow tile_row(const Work& work, int tile, int row) {
-  const HalfTile low = work.low(tile), high = work.high(tile);
-  const bool is_low = row < 8, is_there = row % 8 < (is_low ? low.rows : high.rows);
-  if (Format::kHasRowScales && is_there) asm volatile("prefetch.global.L2 [%0];" ::"l"((is_low ? low.scales : high.scales) + row % 8));
-  return {(is_low ? low.values : high.values) + row % 8 * work.pitch(), low.rows + high.rows, is_there};
-}
-
-// Starts to bring `count` stages from `first` on to the L2 cache.
-template <class Format, class Work>
-__device__ void prefetch_stages(const Work& work, const Route& route, int first, int count) {
-  const int lane = threadIdx.x % 32, per_tile = route.stages_of_tile();
-  if (lane >= kTileRows) return;
-  for (int stage = first; stage < first + count; ++stage) {
-    const int tile = route.first_tile + stage / per_tile * route.tile_step;
-    if (tile >= work.shared.num_tiles) return;
-    const TileRow row = tile_row<Format>(work, tile, lane);
-    const int begin = route.begin + stage % per_tile * kStageChunks;
-    const int bytes = chunk_at<Format>(min(begin + kStageChunks, route.end)) - chunk_at<Format>(begin);
-    if (row.is_there)
-      asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(row.values + chunk_at<Format>(begin)), "r"(bytes) : "memory");
+class Feed {
+ public:
+  __device__ Feed(const Work& work, const Route& route, std::byte* ring)
+      : work_(work), route_(route), lane_(threadIdx.x % 32), warp_(threadIdx.x / 32),
+        ring_(ring + warp_ * work.shared.units * unit_bytes<Format>()), tile_(route.first_tile), chunk_(first_chunk()) {
+    const int per_tile = (route.end - first_chunk() + kStep - 1) / kStep;
+    const int tiles = tile_ < work.shared.num_tiles ? (work.shared.num_tiles - tile_ - 1) / route.tile_step + 1 : 0;
+    left_ = per_tile > 0 ? per_tile * tiles : 0;
+    find_rows();
+    if (left_ < work.shared.units_at_trigger) let_next_kernel_start();
+    for (int i = 0; i < work.shared.units; ++i) ask();
   }
-}
 
-// The producer: one warp; lane r copies row r of the tile. The next kernel may start when few stages are left to ask for: early enough
-// to be there when this one's last answers come, late enough that its own first requests keep the memory busy then.
-template <class Format, class Work>
-__device__ void produce(const Work& work, const Route& route, std::byte* ring, Corner& corner) {
-  const Shared& s = work.shared;
-  const int lane = threadIdx.x % 32;
-  const uint64_t policy = stream_policy();
-  const int my_tiles = route.first_tile < s.num_tiles ? (s.num_tiles - route.first_tile - 1) / route.tile_step + 1 : 0;
-  int slot = 0, left = my_tiles * route.stages_of_tile(), done = 0;
-  uint32_t parity = 1;
-  for (int tile = route.first_tile; tile < s.num_tiles; tile += route.tile_step) {
-    const TileRow row = tile_row<Format>(work, tile, lane % kTileRows);
-    for (int begin = route.begin; begin < route.end; begin += kStageChunks) {
-      const int bytes = chunk_at<Format>(min(begin + kStageChunks, route.end)) - chunk_at<Format>(begin);
-      if (done++ == s.num_stages) prefetch_stages<Format>(work, route, s.num_stages, s.prefetched_stages);
-      if (left-- == s.stages_at_trigger) let_next_kernel_start();
-      barrier_wait(&corner.empty[slot], parity);
-      if (lane == 0) barrier_expect(&corner.full[slot], row.rows_of_tile * bytes);
-      __syncwarp();
-      if (row.is_there && lane < kTileRows)
-        bulk_copy(ring + slot * kStageBytes + lane * kRowStride, row.values + chunk_at<Format>(begin), bytes, &corner.full[slot], policy);
-      if (++slot == s.num_stages) slot = 0, parity ^= 1;
+  __device__ int first_chunk() const { return route_.begin + warp_ * kBlockChunks; }
+  static constexpr int kStep = kWarps * kBlockChunks;
+
+  // The oldest unit: for chunk i, 16 bytes of each lane's low row at 1024 i + 16 lane and of its high row 512 further on.
+  __device__ const std::byte* wait() {
+    switch (work_.shared.units) {
+      case 2: wait_for_groups<1>(); break;
+      case 3: wait_for_groups<2>(); break;
+      case 4: wait_for_groups<3>(); break;
+      case 5: wait_for_groups<4>(); break;
+      default: wait_for_groups<5>(); break;
+    }
+    if (Format::kHasGroupScales) __syncwarp();  // Lanes read scales that others copied.
+    return ring_ + out_ * unit_bytes<Format>();
+  }
+  // Gives the oldest unit's place to the next one.
+  __device__ void next() {
+    if (++out_ == work_.shared.units) out_ = 0;
+    if (Format::kHasGroupScales) __syncwarp();
+    ask();
+  }
+
+ private:
+  // The rows of the tile that this lane copies.
+  __device__ void find_rows() {
+    if (left_ <= 0) return;
+    const HalfTile low = work_.low(tile_), high = work_.high(tile_);
+    const int g = lane_ / 4, offset = lane_ % 4 * 16;
+    has_low_ = g < low.rows, has_high_ = g < high.rows;
+    low_ = low.values + g * work_.pitch() + offset;
+    high_ = high.values + g * work_.pitch() + offset;
+    if constexpr (Format::kHasGroupScales) {
+      const int row = lane_ % 8;
+      has_scales_ = lane_ < kTileRows && row < (lane_ < 8 ? low.rows : high.rows);
+      scales_ = (lane_ < 8 ? low.values : high.values) + row * work_.pitch() + kBlockChunks * kChunkBytes;
     }
   }
-  let_next_kernel_start();
-}
+
+  __device__ void ask() {
+    if (left_ > 0) {
+      std::byte* to = ring_ + in_ * unit_bytes<Format>();
+      const int at = chunk_ / kBlockChunks * Format::kBlockBytes;
+#pragma unroll
+      for (int i = 0; i < kBlockChunks; ++i) {
+        if (chunk_ + i >= route_.end) break;
+        if (has_low_) copy_16(to + i * 1024 + lane_ * 16, low_ + at + i * kChunkBytes);
+        if (has_high_) copy_16(to + i * 1024 + 512 + lane_ * 16, high_ + at + i * kChunkBytes);
+      }
+      if constexpr (Format::kHasGroupScales)
+        if (has_scales_) copy_16(to + kBlockChunks * 1024 + lane_ * 16, scales_ + at);
+      if (left_-- == work_.shared.units_at_trigger) let_next_kernel_start();
+      chunk_ += kStep;
+      if (chunk_ >= route_.end) {
+        tile_ += route_.tile_step;
+        chunk_ = first_chunk();
+        find_rows();
+      }
+      if (++in_ == work_.shared.units) in_ = 0;
+    }
+    end_group();
+  }
+
+  const Work& work_;
+  const Route& route_;
+  const int lane_, warp_;
+  std::byte* const ring_;
+  int tile_, chunk_, left_ = 0, in_ = 0, out_ = 0;
+  const std::byte *low_ = nullptr, *high_ = nullptr, *scales_ = nullptr;
+  bool has_low_ = false, has_high_ = false, has_scales_ = false;
+};
 
 __device__ inline float2 widen_pair(uint32_t pair) { return {__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u)}; }
 __device__ inline uint32_t round_pair(float a, float b) {
@@ -225,7 +231,7 @@ struct NormWeights {
   __device__ explicit NormWeights(const Shared& s) {
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) {
-      const int piece = threadIdx.x + i * kWarps * 32;
+      const int piece = threadIdx.x + i * kThreads;
       if (s.norm != nullptr && piece < s.inputs / 8) load_norm(s, piece * 8, held[i]);
     }
   }
@@ -234,10 +240,10 @@ struct NormWeights {
     const int pieces = s.inputs / 8;
 #pragma unroll
     for (int i = 0; i < kHeld; ++i) {
-      const int piece = threadIdx.x + i * kWarps * 32;
+      const int piece = threadIdx.x + i * kThreads;
       if (piece < pieces) body(piece, held[i]);
     }
-    for (int piece = threadIdx.x + kHeld * kWarps * 32; piece < pieces; piece += kWarps * 32) {
+    for (int piece = threadIdx.x + kHeld * kThreads; piece < pieces; piece += kThreads) {
       float w[8];
       if (s.norm != nullptr) load_norm(s, piece * 8, w);
       body(piece, w);
@@ -245,20 +251,18 @@ struct NormWeights {
   }
 };
 
-// The activations of all tokens to shared memory as they are, in the format's order, zeros up to whole chunks.
+// The activations of all tokens to shared memory as they are, in the format's order, zeros up to whole chunks. What kernels before have
+// written is read past the L1 cache, here and below: this block may be older than those writes.
 template <class Format>
 __device__ void copy_activations(const Shared& s, std::byte* x) {
   const int stride = token_stride<Format>(s.chunks);
   const int pieces = s.inputs / 8, all_pieces = s.chunks * Format::kChunkColumns / 8;
-  for (int t = 0; t < s.tokens; ++t)
-    for (int piece = threadIdx.x; piece < all_pieces; piece += kWarps * 32) {
-      std::byte* at = x + t * stride + piece_place<Format>(piece) * 16;
-      if (piece < pieces)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(shared_address(at)), "l"(s.x + int64_t{t} * s.x_stride + piece * 8) : "memory");
-      else
-        *reinterpret_cast<uint4*>(at) = {0, 0, 0, 0};
-    }
-  asm volatile("cp.async.wait_all;" ::: "memory");
+  for (int t = 0; t < s.tokens; ++t) {
+    const uint4* from = reinterpret_cast<const uint4*>(s.x + int64_t{t} * s.x_stride);
+#pragma unroll 4
+    for (int piece = threadIdx.x; piece < all_pieces; piece += kThreads)
+      *reinterpret_cast<uint4*>(x + t * stride + piece_place<Format>(piece) * 16) = piece < pieces ? __ldcg(from + piece) : uint4{0, 0, 0, 0};
+  }
 }
 
 // What each token's activations must be multiplied by: the norm, and for f16 the power of two.
@@ -268,7 +272,7 @@ struct TokenScale {
 
 // The sums of squares and largest magnitudes of the tokens, each warp its share, then together.
 template <class Format>
-__device__ void measure_activations(const Shared& s, const std::byte* x, const NormWeights& norm, Corner& corner) {
+__device__ void measure_activations(const Shared& s, const std::byte* x, const NormWeights& norm, float* stats) {
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   for (int t = 0; t < s.tokens; ++t) {
     float squares = 0, largest = 0;
@@ -286,34 +290,35 @@ __device__ void measure_activations(const Shared& s, const std::byte* x, const N
       squares += __shfl_xor_sync(0xffffffffu, squares, offset);
     }
     largest = __uint_as_float(__reduce_max_sync(0xffffffffu, __float_as_uint(largest)));  // Ordered as integers are, being positive.
-    if (lane == 0) corner.warp_stats[warp][t][0] = squares, corner.warp_stats[warp][t][1] = largest;
+    if (lane == 0) reinterpret_cast<float2*>(stats)[warp * s.tokens + t] = {squares, largest};
   }
-  sync_warps();
+  __syncthreads();
 }
 
 template <class Format>
-__device__ TokenScale token_scale(const Shared& s, int token, Corner& corner) {
+__device__ TokenScale token_scale(const Shared& s, int token, const float* stats, float* factors) {
   float squares = 0, largest = 0;
   for (int w = 0; w < kWarps; ++w) {
-    squares += corner.warp_stats[w][token][0];
-    largest = fmaxf(largest, corner.warp_stats[w][token][1]);
+    const float2 of_warp = reinterpret_cast<const float2*>(stats)[w * s.tokens + token];
+    squares += of_warp.x;
+    largest = fmaxf(largest, of_warp.y);
   }
   const float rstd = s.norm == nullptr ? 1.0f : rsqrtf(squares / static_cast<float>(s.inputs) + s.eps);
   if (!Format::kIsHalf) return {rstd, 1.0f};
   // The power of two that takes the largest magnitude to [2^13, 2^14): what rounding may add stays in range.
   const int exponent = max(27, min(227, static_cast<int>(__float_as_uint(largest * rstd) >> 23)));  // 127 for [1, 2).
-  if (threadIdx.x == 0) corner.factors[token] = __uint_as_float(static_cast<uint32_t>(exponent - 13) << 23);
+  if (threadIdx.x == 0) factors[token] = __uint_as_float(static_cast<uint32_t>(exponent - 13) << 23);
   return {rstd, __uint_as_float(static_cast<uint32_t>(254 + 13 - exponent) << 23)};
 }
 
 // The activations as the product takes them: normed where it has a norm, in f16 where the format wants that.
 template <class Format>
-__device__ void load_activations(const Shared& s, std::byte* x, const NormWeights& norm, Corner& corner) {
+__device__ void load_activations(const Shared& s, std::byte* x, const NormWeights& norm, float* stats, float* factors) {
   copy_activations<Format>(s, x);
   if (s.norm == nullptr && !Format::kIsHalf) return;
-  measure_activations<Format>(s, x, norm, corner);
+  measure_activations<Format>(s, x, norm, stats);
   for (int t = 0; t < s.tokens; ++t) {
-    const TokenScale scale = token_scale<Format>(s, t, corner);
+    const TokenScale scale = token_scale<Format>(s, t, stats, factors);
     norm.for_pieces(s, [&](int piece, const float (&w)[8]) {
       uint4* at = reinterpret_cast<uint4*>(x + t * token_stride<Format>(s.chunks) + piece_place<Format>(piece) * 16);
       const uint4 raw = *at;
@@ -334,7 +339,7 @@ __device__ void load_activations(const Shared& s, std::byte* x, const NormWeight
   }
 }
 
-// Where a thread of finish_tile stands: two of the warps finish a tile, in turn.
+// Where a thread stands that finishes a tile: two of the warps do, in turn.
 struct Place {
   bool is_mine;
   int row, token;
@@ -346,7 +351,11 @@ struct Place {
   }
 };
 
-// What a thread needs of memory to finish a tile: asked for before the tile's last stages, so that it has come by the end.
+// A warp's partial sums of a tile: 16 rows of so many floats, one warp after the other; two of them, in turn.
+__host__ __device__ constexpr int partial_width(int tokens) { return (tokens + 1) / 2 * 2; }
+__host__ __device__ constexpr int partial_floats(int tokens) { return 2 * kWarps * kTileRows * partial_width(tokens); }
+
+// What a thread needs of memory to finish a tile: asked for when the tile begins.
 template <class Work>
 struct Finish {
   bool has_low, has_high;
@@ -366,104 +375,94 @@ struct Finish {
   }
   // Eight warps' sums of a tile, added in their order, to the Work.
   template <class Format>
-  __device__ void store(const Work& work, int tile, const Place& place, const float* partials, const std::byte* extra, const Corner& corner) const {
+  __device__ void store(const Work& work, int tile, const Place& place, const float* partials, const std::byte* extra, const float* factors) const {
     if (!place.is_mine) return;
+    const int width = partial_width(work.shared.tokens);
     float low = 0, high = 0;
 #pragma unroll
     for (int w = 0; w < kWarps; ++w) {
-      low += partials[(w * kTileRows + place.row) * kMaxTokens + place.token];
-      high += partials[(w * kTileRows + place.row + 8) * kMaxTokens + place.token];
+      low += partials[(w * kTileRows + place.row) * width + place.token];
+      high += partials[(w * kTileRows + place.row + 8) * width + place.token];
     }
-    if constexpr (Format::kIsHalf) low *= corner.factors[place.token], high *= corner.factors[place.token];
+    if constexpr (Format::kIsHalf) low *= factors[place.token], high *= factors[place.token];
     if constexpr (Format::kHasRowScales) low *= low_scale, high *= high_scale;
     work.store(tile, place.row, place.token, low, high, has_low, has_high, ahead, extra);
   }
 };
 
-// Of the two groups of a chunk, of the low and the high row.
-struct GroupScales {
-  uint32_t low = 0, high = 0;
-};
-template <class Format>
-__device__ inline GroupScales group_scales(const std::byte* row, int chunk) {
-  if constexpr (!Format::kHasGroupScales) return {};
-  const std::byte* at = row + chunk / 4 * Format::kBlockBytes + 4 * kChunkBytes + chunk % 4 * 4;
-  return {*reinterpret_cast<const uint32_t*>(at), *reinterpret_cast<const uint32_t*>(at + 8 * kRowStride)};
+// Calls body(chunk of the row, operands, scales of the low and the high row) for the chunks of a unit.
+template <class Format, class Body>
+__device__ inline void for_chunks(const std::byte* unit, int first, int end, const Body& body) {
+  const int lane = threadIdx.x % 32;
+  const std::byte* scales = unit + kBlockChunks * 1024 + lane / 4 * 16;
+  const auto one = [&](int i) {
+    const uint4 low = *reinterpret_cast<const uint4*>(unit + i * 1024 + lane * 16);
+    const uint4 high = *reinterpret_cast<const uint4*>(unit + i * 1024 + 512 + lane * 16);
+    uint32_t low_scales = 0, high_scales = 0;
+    if constexpr (Format::kHasGroupScales) {
+      low_scales = *reinterpret_cast<const uint32_t*>(scales + i * 4);
+      high_scales = *reinterpret_cast<const uint32_t*>(scales + 128 + i * 4);
+    }
+    body(first + i, Format::widen(low, high), low_scales, high_scales);
+  };
+  if (first + kBlockChunks <= end) {
+#pragma unroll
+    for (int i = 0; i < kBlockChunks; ++i) one(i);
+  } else {
+    for (int i = 0; first + i < end; ++i) one(i);
+  }
 }
 
 template <class Format, class Work>
-__device__ void consume(const Work& work, const std::byte* ring, const std::byte* x, float* partials, const std::byte* extra, Corner& corner) {
+__device__ void consume(const Work& work, const Route& route, Feed<Format, Work>& feed, const std::byte* x, float* partials, const std::byte* extra,
+                        const float* factors) {
   const Shared& s = work.shared;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4, width = partial_width(s.tokens);
   const bool has_token = g < s.tokens;
   const std::byte* my_x = x + (has_token ? g : 0) * token_stride<Format>(s.chunks) + c * 16;
-  const int ask_at = max(0, (s.chunks - 1) / kStageChunks - 1) * kStageChunks;
-  int slot = 0, turn = 0;
-  uint32_t parity = 0;
-  for (int tile = blockIdx.x; tile < s.num_tiles; tile += gridDim.x, ++turn) {
+  int turn = 0;
+  for (int tile = route.first_tile; tile < s.num_tiles; tile += route.tile_step, ++turn) {
     Sums sums;
     const Place place(turn, s.tokens);
     Finish<Work> finish;
-    for (int first = 0; first < s.chunks; first += kStageChunks) {
-      if (first == ask_at) finish.template load<Format>(work, tile, place);
-      barrier_wait(&corner.full[slot], parity);
-      const std::byte* row = ring + slot * kStageBytes + g * kRowStride;
-#pragma unroll
-      for (int i = 0; i < kStageChunks / kWarps; ++i) {
-        const int chunk = warp + i * kWarps;
-        if (first + chunk >= s.chunks) break;
-        const std::byte* w = row + chunk_at<Format>(chunk) + c * 16;
-        const uint4 low = *reinterpret_cast<const uint4*>(w), high = *reinterpret_cast<const uint4*>(w + 8 * kRowStride);
+    finish.template load<Format>(work, tile, place);
+    for (int first = feed.first_chunk(); first < s.chunks; first += feed.kStep) {
+      for_chunks<Format>(feed.wait(), first, s.chunks, [&](int chunk, const Operands<Format::kWords>& w, uint32_t low_scales, uint32_t high_scales) {
         uint4 pieces[Format::kPieces] = {};
         if (has_token)
-          for (int j = 0; j < Format::kPieces; ++j)
-            pieces[j] = *reinterpret_cast<const uint4*>(my_x + (first + chunk) * Format::kPieces * 64 + j * 64);
-        const GroupScales scales = group_scales<Format>(row, chunk);
-        Format::add(sums, Format::widen(low, high), pieces, scales.low, scales.high);
-      }
-      __syncwarp();
-      if (lane == 0) barrier_arrive(&corner.empty[slot]);
-      if (++slot == s.num_stages) slot = 0, parity ^= 1;
+#pragma unroll
+          for (int j = 0; j < Format::kPieces; ++j) pieces[j] = *reinterpret_cast<const uint4*>(my_x + (chunk * Format::kPieces + j) * 64);
+        Format::add(sums, w, pieces, low_scales, high_scales);
+      });
+      feed.next();
     }
     // Two buffers: the one of this turn was read before the barrier of the last.
-    float* mine = partials + turn % 2 * kPartialFloats + warp * kTileRows * kMaxTokens;
-    *reinterpret_cast<float2*>(mine + g * kMaxTokens + 2 * c) = {sums.low[0], sums.low[1]};
-    *reinterpret_cast<float2*>(mine + (g + 8) * kMaxTokens + 2 * c) = {sums.high[0], sums.high[1]};
-    sync_warps();
-    finish.template store<Format>(work, tile, place, partials + turn % 2 * kPartialFloats, extra, corner);
-  }
-}
-
-__device__ inline void init_ring(const Shared& s, Corner& corner) {
-  if (threadIdx.x == 0) {
-    for (int slot = 0; slot < s.num_stages; ++slot) {
-      barrier_init(&corner.full[slot], 1);
-      barrier_init(&corner.empty[slot], kWarps);
+    float* of_turn = partials + turn % 2 * kWarps * kTileRows * width;
+    if (2 * c < width) {
+      float* mine = of_turn + (warp * kTileRows + g) * width + 2 * c;
+      *reinterpret_cast<float2*>(mine) = {sums.low[0], sums.low[1]};
+      *reinterpret_cast<float2*>(mine + 8 * width) = {sums.high[0], sums.high[1]};
     }
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    __syncthreads();
+    finish.template store<Format>(work, tile, place, of_turn, extra, factors);
   }
-  __syncthreads();
 }
 
 template <class Format, class Work>
-__global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Work work) {
+__global__ void __launch_bounds__(kThreads, 2) kernel(const __grid_constant__ Work work) {
 #if __CUDA_ARCH__ >= 900
   extern __shared__ __align__(128) std::byte memory[];
   const Shared& s = work.shared;
-  std::byte* ring = memory;
-  std::byte* x = ring + s.num_stages * kStageBytes;
-  float* partials = reinterpret_cast<float*>(x + s.tokens * token_stride<Format>(s.chunks));
-  std::byte* extra = reinterpret_cast<std::byte*>(partials + 2 * kPartialFloats);
-  Corner& corner = *reinterpret_cast<Corner*>(extra + work.extra_bytes());
-  init_ring(s, corner);
+  const Layout at = layout<Format>(s.units, s.tokens, s.chunks, partial_floats(s.tokens), work.extra_bytes());
+  float* factors = reinterpret_cast<float*>(memory + at.factors);
   const Route route = {static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x), 0, s.chunks};
-  if (threadIdx.x >= kWarps * 32) return produce<Format>(work, route, ring, corner);
+  Feed<Format, Work> feed(work, route, memory);
   const NormWeights norm(s);
   wait_for_previous_kernel();
-  work.prepare(extra);
-  load_activations<Format>(s, x, norm, corner);
-  sync_warps();
-  consume<Format>(work, ring, x, partials, extra, corner);
+  work.prepare(memory + at.extra);
+  load_activations<Format>(s, memory + at.x, norm, reinterpret_cast<float*>(memory + at.stats), factors);
+  __syncthreads();
+  consume<Format>(work, route, feed, memory + at.x, reinterpret_cast<float*>(memory + at.partials), memory + at.extra, factors);
 #endif
 }
 
@@ -489,25 +488,32 @@ void launch_overlapping(Cuda& cuda, int blocks, int64_t shared_bytes, const Args
   CUDA_CHECK(cudaLaunchKernelEx(&config, kKernel, args...));
 }
 
-// Sets the number of stages and launches. False when the activations leave no room for a ring.
+// The most units for which `total(units)` bytes fit in `bytes`.
+template <class Total>
+int units_in(int64_t bytes, const Total& total) {
+  int units = kMostUnits;
+  while (units > 0 && total(units) > bytes) --units;
+  return units;
+}
+
+// Sets the length of the rings and launches. False when the activations leave no room for them.
 template <class Format, class Work>
 bool launch(Cuda& cuda, Work work) {
   constexpr int64_t kHalf = 113 << 10;  // A multiprocessor's shared memory, shared by two blocks that take 1 KiB more than they ask for.
   Cuda::State& state = cuda.state();
   Shared& s = work.shared;
-  const auto bytes_with = [&](int stages) { return shared_bytes<Format>(stages, s.tokens, s.chunks, work.extra_bytes()); };
-  const auto stages_in = [&](int64_t bytes) { return static_cast<int>(std::clamp<int64_t>((bytes - bytes_with(0)) / kStageBytes, 0, kMaxStages)); };
-  s.num_stages = stages_in(kHalf);
-  if (s.num_stages < 4) s.num_stages = stages_in(static_cast<int64_t>(state.properties.sharedMemPerBlockOptin));
-  if (s.num_stages < 3) return false;
-  s.stages_at_trigger = 8;
-  launch_overlapping<kernel<Format, Work>>(cuda, std::min(s.num_tiles, state.num_multiprocessors()), bytes_with(s.num_stages), work);
+  const auto total = [&](int units) { return layout<Format>(units, s.tokens, s.chunks, partial_floats(s.tokens), work.extra_bytes()).total; };
+  s.units = units_in(kHalf, total);
+  if (s.units < 2) s.units = units_in(static_cast<int64_t>(state.properties.sharedMemPerBlockOptin), total);
+  if (s.units < 2) return false;
+  s.units_at_trigger = 4;
+  launch_overlapping<kernel<Format, Work>>(cuda, std::min(s.num_tiles, state.num_multiprocessors()), total(s.units), work);
   return true;
 }
 
 // One element of a bf16 or f32 tensor.
 __device__ inline float load_value(const void* data, bool is_f32, int64_t index) {
-  return is_f32 ? static_cast<const float*>(data)[index] : __bfloat162float(static_cast<const __nv_bfloat16*>(data)[index]);
+  return is_f32 ? __ldcg(static_cast<const float*>(data) + index) : __bfloat162float(__ldcg(static_cast<const __nv_bfloat16*>(data) + index));
 }
 __device__ inline void store_value(void* data, bool is_f32, int64_t index, float value) {
   if (is_f32)
