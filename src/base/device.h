@@ -64,6 +64,8 @@ class Cuda {
   // Scratch memory of the GPU for one operation, 256-byte aligned; the next call may give the same memory away. Grows to the largest
   // request, which must not happen while a graph is recorded.
   std::byte* scratch(size_t bytes);
+  // The same for an operation that hands its operands, made over, to another one, which has scratch of its own.
+  std::byte* operands(size_t bytes);
   State& state() { return *state_; }
 
   const DType activations;

@@ -1,4 +1,4 @@
-// What a block does to a few new tokens, in fewer and longer steps: at one token a product takes microseconds, and every step
+// What a block does to one new token each of a few sequences, in fewer and longer steps: such a product takes microseconds, and every step
 // between products costs as much as a small product. Each op here is the composition of others, which the reference and the CPU
 // run as such; a GPU reads each weight once and nothing else twice.
 #pragma once
@@ -8,7 +8,7 @@
 
 namespace poro {
 
-constexpr int64_t kDecodeTokens = 8;  // At most.
+constexpr int64_t kDecodeTokens = 64;  // At most.
 
 // RmsNorm, the products for queries, keys and values, Rope of queries and keys, and CacheWrite of keys and values.
 struct NormQkv {

@@ -1,5 +1,6 @@
-// The weights of a linear layer as they lie in memory: row-major as in the checkpoint (f32, f16, bf16), or quantised to 8 or 4
-// bits: in blocks that carry their scales on a processor, in rows with the scales apart on a GPU. Row o holds the weights of output o, so y[o] = sum over i of w[o, i] x[i].
+// The weights of a linear layer as they lie in memory: row-major as in the checkpoint (f32, f16, bf16), or
+// quantised to 8 or 4 bits: in blocks of several rows on a processor, row by row on a GPU. Row o holds the
+// weights of output o, so y[o] = sum over i of w[o, i] x[i].
 #pragma once
 
 #include <optional>
@@ -15,9 +16,10 @@ struct Quantization {
 };
 
 struct Matrix {
-  Tensor values;  // (O, I); quantised: (panels, groups, bytes of a block) i8 or, on a GPU, (O, bytes of a row) i8: ops/quantize.h
+  Tensor values;  // (O, I); quantised: (panels, groups, bytes of a block) i8 or, on a GPU, (O, bytes of a
+                  // row) i8: ops/quantize.h
   std::optional<Quantization> quantization = {};
-  Tensor scales = {};  // Of a quantised matrix on a GPU: (O, 1) f32 or (O, groups) bf16
+  Tensor scales = {};  // (O) f32, of fp8 and int8 on a GPU; others carry their scales among the values
 
   int64_t outputs() const { return quantization ? quantization->shape[0] : values.dim(0); }
   int64_t inputs() const { return quantization ? quantization->shape[1] : values.dim(1); }

@@ -21,14 +21,18 @@ QuantizeRowFunction choose_quantize_row() {
   return quantize_row_portable;
 }
 
-int64_t block_bytes(DType dtype) { return dtype == DType::kI8 ? Int8Block::kBytes : Int4Block::kBytes; }
+int64_t block_bytes(DType dtype) {
+  return dtype == DType::kI8 ? Int8Block::kBytes : Int4Block::kBytes;
+}
 
 // The level of one column of a row of the panel; `block` is the first of the panel.
 int level(DType dtype, const std::byte* block, int64_t row, int64_t column) {
   const int64_t columns = group_columns(dtype);
   block += column / columns * block_bytes(dtype) + kScaleBytes;
   column %= columns;
-  const auto byte = [&](int64_t slice) { return static_cast<uint8_t>(block[slice * kSliceBytes + row * 4 + column % 4]); };
+  const auto byte = [&](int64_t slice) {
+    return static_cast<uint8_t>(block[slice * kSliceBytes + row * 4 + column % 4]);
+  };
   if (dtype == DType::kI8) return static_cast<int8_t>(byte(column / 4));
   const uint8_t pair = byte(column % (columns / 2) / 4);
   return kInt4Levels[column < columns / 2 ? pair & 15u : pair >> 4];
@@ -43,31 +47,34 @@ int64_t group_columns(DType dtype) {
 
 Shape block_shape(const Quantization& quantization) {
   const int64_t columns = group_columns(quantization.dtype);
-  return {(quantization.shape[0] + kPanelRows - 1) / kPanelRows, (quantization.shape[1] + columns - 1) / columns,
-          block_bytes(quantization.dtype)};
+  return {(quantization.shape[0] + kPanelRows - 1) / kPanelRows,
+          (quantization.shape[1] + columns - 1) / columns, block_bytes(quantization.dtype)};
 }
 
-GpuRowShapes gpu_row_shapes(const Quantization& quantization) {
-  const int64_t outputs = quantization.shape[0], inputs = quantization.shape[1];
-  CHECK(quantization.dtype == DType::kF8 || quantization.dtype == DType::kI8 || quantization.dtype == DType::kI4, "{} is not a quantised type",
+Shape gpu_rows_shape(const Quantization& quantization) {
+  const auto blocks = [&](int64_t columns) { return (quantization.shape[1] + columns - 1) / columns; };
+  if (quantization.dtype == DType::kI4)
+    return {quantization.shape[0], blocks(GpuInt4::kBlockColumns) * GpuInt4::kBlockBytes};
+  CHECK(quantization.dtype == DType::kF8 || quantization.dtype == DType::kI8, "{} is not a quantised type",
         dtype_name(quantization.dtype));
-  const auto padded = [](int64_t count, int64_t grain) { return (count + grain - 1) / grain * grain; };
-  const int64_t row_bytes = padded(inputs * dtype_bits(quantization.dtype) / 8 + inputs % 2, GpuRows::kChunkBytes);
-  if (quantization.dtype != DType::kI4) return {{outputs, row_bytes}, {outputs, 1}, DType::kF32};
-  return {{outputs, row_bytes}, {outputs, padded(row_bytes / 32, 8)}, DType::kBF16};  // Rows of scales in sixteen bytes.
+  return {quantization.shape[0], blocks(64) * 64};
 }
 
 Matrix quantized_matrix(Arena& arena, const Quantization& quantization) {
   if (arena.place() == Place::kGpu) {
-    const GpuRowShapes shapes = gpu_row_shapes(quantization);
-    return {.values = arena.tensor(DType::kI8, shapes.values), .quantization = quantization, .scales = arena.tensor(shapes.scale_dtype, shapes.scales)};
+    const bool has_scales = quantization.dtype != DType::kI4;
+    return {.values = arena.tensor(DType::kI8, gpu_rows_shape(quantization)),
+            .quantization = quantization,
+            .scales = has_scales ? arena.tensor(DType::kF32, {quantization.shape[0]}) : Tensor{}};
   }
   return {.values = arena.tensor(DType::kI8, block_shape(quantization)), .quantization = quantization};
 }
 
 void quantize(ThreadPool& pool, const Matrix& source, const Matrix& target) {
-  CHECK(!source.is_quantised() && target.is_quantised(), "from {} to {}", source.values.str(), target.values.str());
-  CHECK(source.values.shape == target.quantization->shape, "{} into {}", source.values.str(), target.quantization->shape.str());
+  CHECK(!source.is_quantised() && target.is_quantised(), "from {} to {}", source.values.str(),
+        target.values.str());
+  CHECK(source.values.shape == target.quantization->shape, "{} into {}", source.values.str(),
+        target.quantization->shape.str());
   CHECK(target.values.shape == block_shape(*target.quantization), "blocks {}", target.values.str());
   const QuantizeRowFunction quantize_row = choose_quantize_row();
   const size_t row_bytes = source.values.rows(0, 1).bytes();
@@ -97,7 +104,8 @@ namespace {
 
 float f8_value(uint8_t bits) {
   const int exponent = bits >> 3 & 15, mantissa = bits & 7;
-  const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9) : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
+  const float magnitude = exponent == 0 ? std::ldexp(static_cast<float>(mantissa), -9)
+                                        : std::ldexp(static_cast<float>(8 + mantissa), exponent - 10);
   return bits & 0x80u ? -magnitude : magnitude;
 }
 
@@ -109,33 +117,34 @@ float gpu_row_value(const Matrix& matrix, int64_t row, int64_t column) {
     const float level = matrix.dtype() == DType::kF8 ? f8_value(byte) : static_cast<float>(byte) - 128.0f;
     return level * matrix.scales.as<float>()[row];
   }
-  const int64_t group = column / GpuInt4::kColumns, in_group = column % GpuInt4::kColumns;
   uint32_t word;
-  std::memcpy(&word, bytes + group / 2 * 64 + in_group / 16 * 16 + group % 2 * 8 + in_group % 16 / 8 * 4, sizeof word);
-  const size_t k = static_cast<size_t>(in_group % 8);
-  const float magnitude = GpuInt4::kMagnitudes[word >> GpuInt4::kMagnitudeBits[k] & 7u];
-  const float scale = static_cast<float>(matrix.scales.as<BFloat16>()[row * matrix.scales.dim(1) + group]);
-  return (word >> GpuInt4::kSignBits[k] & 1u ? -magnitude : magnitude) * scale;
+  BFloat16 scale;
+  std::memcpy(&word, bytes + GpuInt4::word_at(column), sizeof word);
+  std::memcpy(&scale, bytes + GpuInt4::scale_at(column), sizeof scale);
+  const float magnitude = GpuInt4::kMagnitudes[word >> GpuInt4::kMagnitudeBits[column % 8] & 7u];
+  return (word >> GpuInt4::kSignBits[column % 8] & 1u ? -magnitude : magnitude) * static_cast<float>(scale);
 }
 
 }  // namespace
 
 void dequantize_row(const Matrix& matrix, int64_t row, std::span<float> out) {
   CHECK(row >= 0 && row < matrix.outputs(), "row {} of {}", row, matrix.outputs());
-  CHECK(static_cast<int64_t>(out.size()) == matrix.inputs(), "{} values for a row of {}", out.size(), matrix.inputs());
+  CHECK(static_cast<int64_t>(out.size()) == matrix.inputs(), "{} values for a row of {}", out.size(),
+        matrix.inputs());
   const int64_t inputs = matrix.inputs();
   if (!matrix.is_quantised()) {
     for (int64_t i = 0; i < inputs; ++i)
       out[static_cast<size_t>(i)] = static_cast<float>(load_element(matrix.values, row * inputs + i));
     return;
   }
-  if (matrix.scales) {
+  if (matrix.values.shape.rank() == 2) {
     for (int64_t i = 0; i < inputs; ++i) out[static_cast<size_t>(i)] = gpu_row_value(matrix, row, i);
     return;
   }
   const DType dtype = matrix.dtype();
   const int64_t columns = group_columns(dtype);
-  const std::byte* panel = matrix.values.data + static_cast<size_t>(row / kPanelRows) * matrix.values.rows(0, 1).bytes();
+  const std::byte* panel =
+      matrix.values.data + static_cast<size_t>(row / kPanelRows) * matrix.values.rows(0, 1).bytes();
   for (int64_t i = 0; i < inputs; ++i) {
     BFloat16 scale;
     std::memcpy(&scale, panel + i / columns * block_bytes(dtype) + row % kPanelRows * 2, sizeof scale);

@@ -1,11 +1,13 @@
-// Weights in fewer bits: 8 or 4 bits a weight and one bf16 scale for each row of a group of columns; w = level * scale. A matrix is cut
-// into blocks of 32 rows by one group, laid out for the dot products of four bytes that every processor of today has
-// (VNNI, AMX, maddubs): a product streams the blocks once, front to back, and uses each line as it was loaded.
+// Weights in fewer bits: 8 or 4 bits a weight and one bf16 scale for each row of a group of columns; w =
+// level * scale. A matrix is cut into blocks of 32 rows by one group, laid out for the dot products of four
+// bytes that every processor of today has (VNNI, AMX, maddubs): a product streams the blocks once, front to
+// back, and uses each line as it was loaded.
 //
-// A block: 32 bf16 scales (64 bytes), then slices of 128 bytes. Slice j holds four columns of every row: byte 4 r + c belongs to
-// row r, column 4 j + c. Sixteen slices of sixteen rows are also a tile of AMX.
+// A block: 32 bf16 scales (64 bytes), then slices of 128 bytes. Slice j holds four columns of every row: byte
+// 4 r + c belongs to row r, column 4 j + c. Sixteen slices of sixteen rows are also a tile of AMX.
 //   int8  groups of 128 columns; level = the signed byte, -127..127; 8.125 bits a weight.
-//   int4  groups of 64 columns; level = kInt4Levels[code]; the low half of a byte belongs to column 4 j + c, the high half to
+//   int4  groups of 64 columns; level = kInt4Levels[code]; the low half of a byte belongs to column 4 j + c,
+//   the high half to
 //         column 32 + 4 j + c; 4.25 bits a weight.
 // Rows and columns that do not fill a block are padded with zeros.
 #pragma once
@@ -35,28 +37,40 @@ struct Int4Block {
   static constexpr int64_t kBytes = kScaleBytes + kSlices * kSliceBytes;
 };
 
-// The sixteen levels of int4: closer together where weights are dense. Lloyd's algorithm on groups of normal numbers, each with
-// its best scale (tools/int4_levels.py); a fifth to a third less squared error than evenly spaced levels. The sign of the scale
-// chooses the side with the longer reach.
-constexpr std::array<int8_t, 16> kInt4Levels = {-127, -96, -75, -59, -45, -32, -20, -9, 2, 13, 24, 36, 49, 64, 83, 108};
+// The sixteen levels of int4: closer together where weights are dense. Lloyd's algorithm on groups of normal
+// numbers, each with its best scale (tools/int4_levels.py); a fifth to a third less squared error than evenly
+// spaced levels. The sign of the scale chooses the side with the longer reach.
+constexpr std::array<int8_t, 16> kInt4Levels = {-127, -96, -75, -59, -45, -32, -20, -9,
+                                                2,    13,  24,  36,  49,  64,  83,  108};
 
-// On a GPU a matrix is rows of bytes, padded to 64, with the scales apart, laid out for tensor cores (ops/cuda/weight_format.h):
-//   fp8   e4m3, largest magnitude of a row at 448; one f32 scale a row.
-//   int8  level + 128 as a byte, -127..127; one f32 scale a row.
-//   int4  groups of 64 columns with a bf16 scale each. Two groups share 64 bytes: sixteen bytes for each c of 0..3, of which word j
-//         holds the columns 16 c + 8 j .. + 8 of the first group, word 2 + j those of the second. A weight's code is a magnitude of
-//         three bits and a sign; kMagnitudeBits and kSignBits say where in the word those of column k are.
-struct GpuRows {
-  static constexpr int64_t kChunkBytes = 64;
-};
+// On a GPU a matrix is rows of bytes, laid out for tensor cores (ops/cuda/weight_format.h):
+//   fp8   e4m3, largest magnitude of a row at 448; one f32 scale a row, apart; rows padded to 64 bytes.
+//   int8  level + 128 as a byte, -127..127; the same otherwise.
+//   int4  blocks of 512 columns in 272 bytes: 256 bytes of codes, then the bf16 scales of the eight groups of
+//   64 columns. Two groups share
+//         64 bytes: sixteen bytes for each c of 0..3, of which word j holds the columns 16 c + 8 j .. + 8 of
+//         the first group, word 2 + j those of the second. A weight's code is a magnitude of three bits and a
+//         sign; kMagnitudeBits and kSignBits say where in the word those of column k are.
 struct GpuInt4 {
-  static constexpr int64_t kColumns = 64;
-  // Upper bytes of f16 numbers, so that a table of bytes widens them. Within their three bits of precision the least squared error on
-  // groups of normal and of heavy-tailed numbers together: 4 % and 30 % less than evenly spaced levels.
+  static constexpr int64_t kColumns = 64, kBlockColumns = 512, kBlockBytes = 272;
+  // Upper bytes of f16 numbers, so that a table of bytes widens them. Within their three bits of precision
+  // the least squared error on groups of normal and of heavy-tailed numbers together: 4 % and 30 % less than
+  // evenly spaced levels.
   static constexpr float kMagnitudes[8] = {1, 3.5f, 6, 8, 12, 16, 20, 28};
   static constexpr uint32_t kMagnitudeBytes[2] = {0x4846433cu, 0x4f4d4c4au};
   static constexpr int kMagnitudeBits[8] = {4, 12, 0, 8, 20, 28, 16, 24};
   static constexpr int kSignBits[8] = {15, 31, 7, 23, 11, 27, 3, 19};
+
+  // Bytes from the row's first to the word with `column`, and to the scale of its group.
+  static constexpr int64_t word_at(int64_t column) {
+    const int64_t in_block = column % kBlockColumns, in_group = column % kColumns,
+                  group = in_block / kColumns;
+    return column / kBlockColumns * kBlockBytes + group / 2 * 64 + in_group / 16 * 16 + group % 2 * 8 +
+           in_group % 16 / 8 * 4;
+  }
+  static constexpr int64_t scale_at(int64_t column) {
+    return column / kBlockColumns * kBlockBytes + 256 + column % kBlockColumns / kColumns * 2;
+  }
 };
 
 // Columns that share a scale on a processor.
@@ -65,18 +79,14 @@ int64_t group_columns(DType dtype);
 // The shape of the blocks of an (O, I) matrix: (panels, groups, bytes of a block).
 Shape block_shape(const Quantization& quantization);
 
-// The shapes of values and scales of an (O, I) matrix on a GPU.
-struct GpuRowShapes {
-  Shape values, scales;
-  DType scale_dtype;
-};
-GpuRowShapes gpu_row_shapes(const Quantization& quantization);
+// The shape of the rows of an (O, I) matrix on a GPU: (O, bytes of a row).
+Shape gpu_rows_shape(const Quantization& quantization);
 
 // Memory for an (O, I) matrix in the layout of the arena's place, to be filled by quantize().
 Matrix quantized_matrix(Arena& arena, const Quantization& quantization);
 
-// Quantises plain `source` (f32, f16, bf16) into `target`; panels are shared out over `pool`. The same bits on every
-// processor and for every number of threads.
+// Quantises plain `source` (f32, f16, bf16) into `target`; panels are shared out over `pool`. The same bits
+// on every processor and for every number of threads.
 void quantize(ThreadPool& pool, const Matrix& source, const Matrix& target);
 
 // The same with both on the GPU (source bf16 or f32) and done there.
@@ -86,7 +96,8 @@ void quantize(Device& device, const Matrix& source, const Matrix& target);
 // The weights of a quantised matrix on the GPU as a plain one, (O, I) bf16 or f32, also there.
 void dequantize(Cuda& cuda, const Matrix& source, const Tensor& target);
 
-// Row `row` of any matrix in the host's memory as floats, whichever layout it is in: what every backend's product must equal up to rounding.
+// Row `row` of any matrix in the host's memory as floats, whichever layout it is in: what every backend's
+// product must equal up to rounding.
 void dequantize_row(const Matrix& matrix, int64_t row, std::span<float> out);
 
 }  // namespace poro

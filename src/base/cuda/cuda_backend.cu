@@ -74,23 +74,30 @@ Cuda::~Cuda() {
   cudaSetDevice(s.index);
   cudaStreamSynchronize(s.stream);
   cublasLtDestroy(s.blas);
-  cudaFree(s.scratch);
+  cudaFree(s.scratch.memory);
+  cudaFree(s.operands.memory);
   cudaFree(s.blas_workspace);
   cudaFreeHost(s.staging);
   for (const cudaEvent_t event : s.half_is_free) cudaEventDestroy(event);
   cudaStreamDestroy(s.stream);
 }
 
-std::byte* Cuda::scratch(size_t bytes) {
-  State& s = *state_;
-  if (bytes > s.scratch_bytes) {
-    s.scratch_bytes = (bytes + kScratchGrain - 1) / kScratchGrain * kScratchGrain;
-    CUDA_CHECK(cudaStreamSynchronize(s.stream));
-    CUDA_CHECK(cudaFree(s.scratch));
-    CUDA_CHECK(cudaMalloc(&s.scratch, s.scratch_bytes));
+namespace {
+
+std::byte* grown(cudaStream_t stream, Cuda::State::Growing& growing, size_t bytes) {
+  if (bytes > growing.bytes) {
+    growing.bytes = (bytes + kScratchGrain - 1) / kScratchGrain * kScratchGrain;
+    CUDA_CHECK(cudaStreamSynchronize(stream));
+    CUDA_CHECK(cudaFree(growing.memory));
+    CUDA_CHECK(cudaMalloc(&growing.memory, growing.bytes));
   }
-  return s.scratch;
+  return growing.memory;
 }
+
+}  // namespace
+
+std::byte* Cuda::scratch(size_t bytes) { return grown(state_->stream, state_->scratch, bytes); }
+std::byte* Cuda::operands(size_t bytes) { return grown(state_->stream, state_->operands, bytes); }
 
 namespace gpu {
 

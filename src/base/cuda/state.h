@@ -34,8 +34,11 @@ struct Cuda::State {
   cudaStream_t stream = nullptr;
   cublasLtHandle_t blas = nullptr;
   std::byte* blas_workspace = nullptr;  // kBlasWorkspaceBytes
-  std::byte* scratch = nullptr;
-  size_t scratch_bytes = 0;
+  struct Growing {
+    std::byte* memory = nullptr;
+    size_t bytes = 0;
+  };
+  Growing scratch, operands;
   std::byte* staging = nullptr;  // Pinned memory of the host, on the way to the GPU, in two halves.
   cudaEvent_t half_is_free[2] = {};
   int next_half = 0;

@@ -10,6 +10,7 @@ Cuda::Cuda(int, DType wanted) : activations(wanted) {
 }
 Cuda::~Cuda() = default;
 std::byte* Cuda::scratch(size_t) { return nullptr; }
+std::byte* Cuda::operands(size_t) { return nullptr; }
 
 namespace gpu {
 std::string name(const Cuda&) { return ""; }

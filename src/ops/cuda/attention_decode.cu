@@ -124,9 +124,12 @@ struct Fp8Cache {
   static __device__ int q_column(int half, int t) { return 4 * t + 2 * half; }
   static __device__ int column(int j, int c, int t) { return 16 * (j / 2) + 4 * t + 2 * (c % 2) + j % 2; }
   static __device__ void widen(uint32_t four, uint32_t& low, uint32_t& high) {
-    asm("{\n.reg .b16 l, h;\nmov.b32 {l, h}, %2;\ncvt.rn.f16x2.e4m3x2 %0, l;\ncvt.rn.f16x2.e4m3x2 %1, h;\n}\n"
-        : "=r"(low), "=r"(high)
-        : "r"(four));
+    const auto pair = [](uint32_t two) {
+      const __half2_raw half = __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(two), __NV_E4M3);
+      return uint32_t{half.x} | uint32_t{half.y} << 16;
+    };
+    low = pair(four & 0xffffu);
+    high = pair(four >> 16);
   }
 
   template <int D>

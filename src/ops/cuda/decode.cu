@@ -17,8 +17,6 @@ __device__ void store_cached(void* data, DType dtype, int64_t index, float value
 }
 
 struct QkvWork {
-  static constexpr int kExtraBytes = kMaxTokens * kMaxHalf * 8;  // Cosine and sine of each token and pair.
-
   Shared shared;
   Weights q, k, v;
   const int32_t *positions, *slots;
@@ -44,20 +42,25 @@ struct QkvWork {
   __device__ HalfTile low(int tile) const { return rows(tile, 0); }
   __device__ HalfTile high(int tile) const { return rows(tile, half); }
   __device__ int64_t pitch() const { return q.pitch; }
-  __device__ int64_t scale_pitch() const { return q.scale_pitch; }
 
+  // Cosine and sine of each token and pair.
+  __host__ __device__ int extra_bytes() const { return shared.tokens * half * 8; }
   // The angle in turns is reduced in f64, so that far positions keep their precision.
   __device__ void prepare(std::byte* extra) const {
     float2* table = reinterpret_cast<float2*>(extra);
-    for (int i = threadIdx.x; i < shared.tokens * half; i += kWarps * 32) {
-      double turns = positions[i / half] * frequencies[i % half] * 0.15915494309189533577;
+    for (int i = threadIdx.x; i < shared.tokens * half; i += kThreads) {
+      double turns = __ldcg(positions + i / half) * frequencies[i % half] * 0.15915494309189533577;
       turns -= rint(turns);
       float sine, cosine;
       sincospif(2.0f * static_cast<float>(turns), &sine, &cosine);
       table[i] = {cosine, sine};
     }
   }
-  __device__ void store(int tile, int row, int token, float low, float high, bool, bool, const std::byte* extra) const {
+  struct Ahead {
+    int slot = 0;
+  };
+  __device__ Ahead load(int, int, int token, bool, bool) const { return {__ldcg(slots + token)}; }
+  __device__ void store(int tile, int row, int token, float low, float high, bool, bool, const Ahead& ahead, const std::byte* extra) const {
     const Place at = place(tile);
     const int pair = at.pair + row;
     if (at.head < heads + kv_heads) {
@@ -73,7 +76,7 @@ struct QkvWork {
       return;
     }
     const bool is_k = at.head < heads + kv_heads;
-    const int kv = at.head - heads - (is_k ? 0 : kv_heads), slot = slots[token];
+    const int kv = at.head - heads - (is_k ? 0 : kv_heads), slot = ahead.slot;
     const int64_t index = ((int64_t{slot / page_size} * kv_heads + kv) * page_size + slot % page_size) * 2 * half + pair;
     store_cached(is_k ? keys : values, cache_dtype, index, low);
     store_cached(is_k ? keys : values, cache_dtype, index + half, high);
@@ -81,8 +84,6 @@ struct QkvWork {
 };
 
 struct GateUpWork {
-  static constexpr int kExtraBytes = 0;
-
   Shared shared;
   Weights gate, up;
   void* y;
@@ -91,18 +92,28 @@ struct GateUpWork {
   __device__ HalfTile low(int tile) const { return gate.rows(int64_t{tile} * 8); }
   __device__ HalfTile high(int tile) const { return up.rows(int64_t{tile} * 8); }
   __device__ int64_t pitch() const { return gate.pitch; }
-  __device__ int64_t scale_pitch() const { return gate.scale_pitch; }
+  __host__ __device__ int extra_bytes() const { return 0; }
   __device__ void prepare(std::byte*) const {}
-  __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool, const std::byte*) const {
+  struct Ahead {};
+  __device__ Ahead load(int, int, int, bool, bool) const { return {}; }
+  __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool, const Ahead&, const std::byte*) const {
     if (has_low) store_value(y, is_y_f32, token * gate.outputs + int64_t{tile} * 8 + row, low / (1.0f + __expf(-low)) * high);
   }
 };
 
-Shared normed(const Tensor& x, const Tensor& norm, double eps, const Matrix& w, int64_t num_tiles) {
-  Shared shared = ring_shared(x, w, num_tiles);
-  shared.norm = norm.data;
-  shared.is_norm_f32 = norm.dtype == DType::kF32;
-  shared.eps = static_cast<float>(eps);
+// The norm is part of a product of a few tokens. More tokens are cut into slices, which do not know their tokens' norms, so those are
+// normed before.
+template <class Op>
+Shared normed(Cuda& cuda, const Op& op, const Matrix& w, int64_t num_tiles) {
+  if (op.x.dim(0) > kMaxTokens) {
+    const Tensor y = {.data = cuda.operands(op.x.bytes()), .dtype = op.x.dtype, .shape = op.x.shape, .place = op.x.place};
+    poro::run(cuda, RmsNorm{.x = op.x, .w = op.norm, .y = y, .rstd = {}, .eps = op.eps});
+    return ring_shared(y, w, num_tiles);
+  }
+  Shared shared = ring_shared(op.x, w, num_tiles);
+  shared.norm = op.norm.data;
+  shared.is_norm_f32 = op.norm.dtype == DType::kF32;
+  shared.eps = static_cast<float>(op.eps);
   return shared;
 }
 
@@ -115,7 +126,7 @@ bool launch_fused(Cuda& cuda, const NormQkv& op) {
   const bool is_cache_known = is_bf16_or_f32(op.keys) || op.keys.dtype == DType::kF8;
   if (!is_bf16_or_f32(op.queries) || !is_bf16_or_f32(op.norm) || !is_cache_known) return false;
   return launch_for(op.q.dtype(), cuda,
-                    QkvWork{.shared = normed(op.x, op.norm, op.eps, op.q, (heads + 2 * kv_heads) * half / 8),
+                    QkvWork{.shared = normed(cuda, op, op.q, (heads + 2 * kv_heads) * half / 8),
                             .q = ring_weights(op.q), .k = ring_weights(op.k), .v = ring_weights(op.v),
                             .positions = op.positions.as<int32_t>(), .slots = op.slots.as<int32_t>(),
                             .frequencies = op.frequencies.as<double>(),
@@ -129,7 +140,7 @@ bool launch_fused(Cuda& cuda, const NormGateUp& op) {
   if (!fits_ring(cuda, op.x, op.gate) || !fits_ring(cuda, op.x, op.up) || op.gate.dtype() != op.up.dtype()) return false;
   if (!is_bf16_or_f32(op.y) || !is_bf16_or_f32(op.norm)) return false;
   return launch_for(op.gate.dtype(), cuda,
-                    GateUpWork{.shared = normed(op.x, op.norm, op.eps, op.gate, (op.gate.outputs() + 7) / 8),
+                    GateUpWork{.shared = normed(cuda, op, op.gate, (op.gate.outputs() + 7) / 8),
                                .gate = ring_weights(op.gate), .up = ring_weights(op.up), .y = op.y.data,
                                .is_y_f32 = op.y.dtype == DType::kF32});
 }
@@ -138,11 +149,11 @@ bool launch_fused(Cuda& cuda, const NormGateUp& op) {
 }  // namespace few_rows
 
 void run(Cuda& cuda, const NormQkv& op) {
-  if (!few_rows::launch_fused(cuda, op)) run_in_steps(cuda, op, cuda.scratch(step_bytes(op, op.x.dtype)));
+  if (!few_rows::launch_fused(cuda, op)) run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
 }
 
 void run(Cuda& cuda, const NormGateUp& op) {
-  if (!few_rows::launch_fused(cuda, op)) run_in_steps(cuda, op, cuda.scratch(step_bytes(op, op.x.dtype)));
+  if (!few_rows::launch_fused(cuda, op)) run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
 }
 
 }  // namespace poro

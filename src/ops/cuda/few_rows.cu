@@ -1,6 +1,5 @@
 // The product with a residual as work of the ring: a tile is sixteen neighbouring rows.
 #include "ops/cuda/few_rows.h"
-
 #include "ops/cuda/ring_matrix.h"
 
 namespace poro {
@@ -8,8 +7,6 @@ namespace few_rows {
 namespace {
 
 struct LinearWork {
-  static constexpr int kExtraBytes = 0;
-
   Shared shared;
   Weights w;
   void* y;               // (T, O)
@@ -19,20 +16,30 @@ struct LinearWork {
   __device__ HalfTile low(int tile) const { return w.rows(int64_t{tile} * kTileRows); }
   __device__ HalfTile high(int tile) const { return w.rows(int64_t{tile} * kTileRows + 8); }
   __device__ int64_t pitch() const { return w.pitch; }
-  __device__ int64_t scale_pitch() const { return w.scale_pitch; }
+  __host__ __device__ int extra_bytes() const { return 0; }
   __device__ void prepare(std::byte*) const {}
-  __device__ void store_one(int64_t output, int token, float value) const {
-    const int64_t index = token * w.outputs + output;
-    if (residual != nullptr) value += load_value(residual, is_residual_f32, index);
-    store_value(y, is_y_f32, index, value);
+  // The residual.
+  struct Ahead {
+    float low = 0, high = 0;
+  };
+  __device__ int64_t at(int tile, int row, int token) const {
+    return token * w.outputs + int64_t{tile} * kTileRows + row;
   }
-  __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool has_high, const std::byte*) const {
-    if (has_low) store_one(int64_t{tile} * kTileRows + row, token, low);
-    if (has_high) store_one(int64_t{tile} * kTileRows + row + 8, token, high);
+  __device__ Ahead load(int tile, int row, int token, bool has_low, bool has_high) const {
+    if (residual == nullptr) return {};
+    return {has_low ? load_value(residual, is_residual_f32, at(tile, row, token)) : 0.0f,
+            has_high ? load_value(residual, is_residual_f32, at(tile, row + 8, token)) : 0.0f};
+  }
+  __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool has_high,
+                        const Ahead& ahead, const std::byte*) const {
+    if (has_low) store_value(y, is_y_f32, at(tile, row, token), low + ahead.low);
+    if (has_high) store_value(y, is_y_f32, at(tile, row + 8, token), high + ahead.high);
   }
 };
 
-bool is_bf16_or_f32(const Tensor& tensor) { return tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF32; }
+bool is_bf16_or_f32(const Tensor& tensor) {
+  return tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF32;
+}
 
 }  // namespace
 }  // namespace few_rows
@@ -40,8 +47,8 @@ bool is_bf16_or_f32(const Tensor& tensor) { return tensor.dtype == DType::kBF16 
 bool run_few_rows(Cuda& cuda, const Linear& op) {
   using namespace few_rows;
   if (op.x.dim(0) > kFewRows) return false;
-  CHECK(is_bf16_or_f32(op.x) && is_bf16_or_f32(op.y) && (!op.residual || is_bf16_or_f32(op.residual)), "x {}, y {}, residual {}", op.x.str(),
-        op.y.str(), op.residual.str());
+  CHECK(is_bf16_or_f32(op.x) && is_bf16_or_f32(op.y) && (!op.residual || is_bf16_or_f32(op.residual)),
+        "x {}, y {}, residual {}", op.x.str(), op.y.str(), op.residual.str());
   if (fits_ring(cuda, op.x, op.w)) {
     const LinearWork work{.shared = ring_shared(op.x, op.w, (op.w.outputs() + kTileRows - 1) / kTileRows),
                           .w = ring_weights(op.w),
@@ -50,6 +57,16 @@ bool run_few_rows(Cuda& cuda, const Linear& op) {
                           .is_y_f32 = op.y.dtype == DType::kF32,
                           .is_residual_f32 = op.residual.dtype == DType::kF32};
     if (launch_for(op.w.dtype(), cuda, work)) return true;
+    // Rows too wide for shared memory together go in two halves, each of which reads the weights.
+    if (const int64_t rows = op.x.dim(0), half = (rows + 1) / 2; rows > 1) {
+      const auto part = [&](int64_t first, int64_t count) {
+        return run_few_rows(cuda, {.x = op.x.rows(first, count),
+                                   .w = op.w,
+                                   .y = op.y.rows(first, count),
+                                   .residual = op.residual ? op.residual.rows(first, count) : Tensor{}});
+      };
+      return part(0, half) && part(half, rows - half);
+    }
   }
   run_few_rows_plainly(cuda, op);
   return true;

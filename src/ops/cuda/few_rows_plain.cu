@@ -20,7 +20,7 @@ struct Plain {
   int64_t inputs;
 };
 
-__device__ float plain_weight(DType dtype, const std::byte* row, const std::byte* scales, int64_t column) {
+__device__ float plain_weight(DType dtype, const std::byte* row, int64_t column) {
   switch (dtype) {
     case DType::kF32: return reinterpret_cast<const float*>(row)[column];
     case DType::kF16: return __half2float(reinterpret_cast<const __half*>(row)[column]);
@@ -29,17 +29,16 @@ __device__ float plain_weight(DType dtype, const std::byte* row, const std::byte
     case DType::kI8: return static_cast<float>(static_cast<uint8_t>(row[column])) - 128.0f;
     default: break;
   }
-  const int64_t group = column / GpuInt4::kColumns, in_group = column % GpuInt4::kColumns;
-  const uint32_t word = *reinterpret_cast<const uint32_t*>(row + group / 2 * 64 + in_group / 16 * 16 + group % 2 * 8 + in_group % 16 / 8 * 4);
   uint32_t pairs[4];
-  widen_i4(word, pairs);
-  const uint32_t pair = pairs[in_group % 8 / 2];
-  const uint16_t bits = static_cast<uint16_t>(in_group % 2 == 0 ? pair & 0xffffu : pair >> 16);
-  return __half2float(__ushort_as_half(bits)) * __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(scales)[group]);
+  widen_i4(*reinterpret_cast<const uint32_t*>(row + int4_word_at(column)), pairs);
+  const uint32_t low = column % 4 < 2 ? pairs[0] : pairs[1], high = column % 4 < 2 ? pairs[2] : pairs[3];
+  const uint32_t pair = column % 8 < 4 ? low : high;
+  const uint16_t bits = static_cast<uint16_t>(column % 2 == 0 ? pair & 0xffffu : pair >> 16);
+  return __half2float(__ushort_as_half(bits)) * __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(row + int4_scale_at(column)));
 }
 
 // Eight neighbouring weights.
-__device__ void plain_weights(DType dtype, const std::byte* row, const std::byte* scales, int64_t column, float (&w)[8]) {
+__device__ void plain_weights(DType dtype, const std::byte* row, int64_t column, float (&w)[8]) {
   if (dtype == DType::kF32) {
     const float4 a = *reinterpret_cast<const float4*>(row + column * 4), b = *reinterpret_cast<const float4*>(row + column * 4 + 16);
     w[0] = a.x, w[1] = a.y, w[2] = a.z, w[3] = a.w, w[4] = b.x, w[5] = b.y, w[6] = b.z, w[7] = b.w;
@@ -51,8 +50,13 @@ __device__ void plain_weights(DType dtype, const std::byte* row, const std::byte
       w[2 * i] = pair.x, w[2 * i + 1] = pair.y;
     }
   } else {
-    for (int i = 0; i < 8; ++i) w[i] = plain_weight(dtype, row, scales, column + i);
+    for (int i = 0; i < 8; ++i) w[i] = plain_weight(dtype, row, column + i);
   }
+}
+
+// Through the L1 cache: every warp reads all of x.
+__device__ float plain_x(const Plain& p, int64_t index) {
+  return p.is_x_f32 ? static_cast<const float*>(p.x)[index] : __bfloat162float(static_cast<const __nv_bfloat16*>(p.x)[index]);
 }
 
 // kAligned: eight columns at a time; the rows of plain weights and of x are aligned to sixteen bytes.
@@ -62,23 +66,22 @@ __global__ void __launch_bounds__(kPlainWarps * 32) plain_kernel(const __grid_co
   const int lane = threadIdx.x % 32;
   if (output >= p.w.outputs) return;
   const std::byte* row = p.w.values + output * p.w.pitch;
-  const std::byte* scales = p.w.scales + output * p.w.scale_pitch;
   constexpr int kStep = kAligned ? 8 : 1;
   float sums[kFewRows] = {};
 #pragma unroll 2
   for (int64_t column = lane * kStep; column < p.inputs; column += 32 * kStep) {
     float w[kStep];
     if constexpr (kAligned)
-      plain_weights(p.dtype, row, scales, column, w);
+      plain_weights(p.dtype, row, column, w);
     else
-      w[0] = plain_weight(p.dtype, row, scales, column);
+      w[0] = plain_weight(p.dtype, row, column);
 #pragma unroll
     for (int t = 0; t < kFewRows; ++t) {
       if (t >= p.tokens) break;
-      for (int i = 0; i < kStep; ++i) sums[t] = fmaf(w[i], few_rows::load_value(p.x, p.is_x_f32, t * p.inputs + column + i), sums[t]);
+      for (int i = 0; i < kStep; ++i) sums[t] = fmaf(w[i], plain_x(p, t * p.inputs + column + i), sums[t]);
     }
   }
-  const float scale = p.dtype == DType::kF8 || p.dtype == DType::kI8 ? *reinterpret_cast<const float*>(scales) : 1.0f;
+  const float scale = p.dtype == DType::kF8 || p.dtype == DType::kI8 ? p.w.scales[output] : 1.0f;
 #pragma unroll
   for (int t = 0; t < kFewRows; ++t) {
     if (t >= p.tokens) break;
@@ -94,8 +97,7 @@ __global__ void __launch_bounds__(kPlainWarps * 32) plain_kernel(const __grid_co
 
 void run_few_rows_plainly(Cuda& cuda, const Linear& op) {
   const int64_t row_bytes = op.w.is_quantised() ? op.w.values.dim(1) : op.w.inputs() * dtype_bits(op.w.dtype()) / 8;
-  const Plain p{.w = {.values = op.w.values.data, .scales = op.w.scales.data, .pitch = row_bytes,
-                      .scale_pitch = op.w.scales ? op.w.scales.dim(1) * dtype_bits(op.w.scales.dtype) / 8 : 0, .outputs = op.w.outputs()},
+  const Plain p{.w = {.values = op.w.values.data, .scales = gpu_data<float>(op.w.scales), .pitch = row_bytes, .outputs = op.w.outputs()},
                 .dtype = op.w.dtype(),
                 .x = op.x.data,
                 .residual = op.residual.data,

@@ -25,7 +25,7 @@ std::byte* weights_scratch(Cuda& cuda, const Tensor& values, DType dtype) {
 void run(Cuda& cuda, const Linear& op) {
   if (op.x.dim(0) == 0) return;
   check_types(op.x, op.y, op.residual);
-  if (op.x.dim(0) <= kFewRows && run_few_rows(cuda, op)) return;
+  if (run_few_rows(cuda, op)) return;
   if (op.w.is_quantised()) return run_quantised(cuda, op);
   const DType dtype = op.x.dtype;
   const void* w = values_as(cuda, op.w.values, dtype, weights_scratch(cuda, op.w.values, dtype));

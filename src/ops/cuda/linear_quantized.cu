@@ -1,6 +1,5 @@
-#include "ops/cuda/linear_quantized.h"
-
 #include "ops/cuda/few_rows.h"
+#include "ops/cuda/linear_quantized.h"
 #include "ops/cuda/matmul.h"
 #include "ops/cuda/row_scales.h"
 #include "ops/quantize.h"
@@ -8,21 +7,25 @@
 namespace poro {
 namespace {
 
-// Reading the weights once for every eight rows moves fewer bytes than widening them, which writes and reads two bytes a weight.
+// Reading the weights once for every eight rows moves fewer bytes than widening them, which writes and reads
+// two bytes a weight.
 constexpr int64_t kMostByEights = 32;
 constexpr int64_t kWideBytes = int64_t{128} << 20;  // Weights that are widened at a time.
 
 void run_by_eights(Cuda& cuda, const Linear& op) {
   for (int64_t first = 0; first < op.x.dim(0); first += kFewRows) {
     const int64_t rows = std::min(kFewRows, op.x.dim(0) - first);
-    run_few_rows(cuda, {.x = op.x.rows(first, rows), .w = op.w, .y = op.y.rows(first, rows),
+    run_few_rows(cuda, {.x = op.x.rows(first, rows),
+                        .w = op.w,
+                        .y = op.y.rows(first, rows),
                         .residual = op.residual ? op.residual.rows(first, rows) : Tensor{}});
   }
 }
 
 bool meets_f8(Cuda& cuda, const Linear& op) {
   const bool is_aligned = op.w.inputs() % 16 == 0 && op.w.outputs() % 16 == 0;
-  return op.w.dtype() == DType::kF8 && op.x.dtype == DType::kBF16 && op.y.dtype == DType::kBF16 && is_aligned && cuda.state().capability() >= 90;
+  return op.w.dtype() == DType::kF8 && op.x.dtype == DType::kBF16 && op.y.dtype == DType::kBF16 &&
+         is_aligned && cuda.state().capability() >= 90;
 }
 
 void run_in_f8(Cuda& cuda, const Linear& op) {
@@ -30,7 +33,8 @@ void run_in_f8(Cuda& cuda, const Linear& op) {
   const int64_t value_bytes = (rows * inputs + 255) / 256 * 256;
   std::byte* memory = cuda.scratch(static_cast<size_t>(value_bytes + rows * int64_t{sizeof(float)}));
   float* scales = reinterpret_cast<float*>(memory + value_bytes);
-  rows_to_f8(cuda, {.rows = op.x, .values = reinterpret_cast<uint8_t*>(memory), .scales = scales, .pitch = inputs});
+  rows_to_f8(cuda,
+             {.rows = op.x, .values = reinterpret_cast<uint8_t*>(memory), .scales = scales, .pitch = inputs});
   matmul(cuda, {.rows = rows,
                 .columns = op.w.outputs(),
                 .depth = inputs,
@@ -48,17 +52,19 @@ void run_in_f8(Cuda& cuda, const Linear& op) {
 Matrix outputs_of(const Matrix& w, int64_t first, int64_t count) {
   return {.values = w.values.rows(first, count),
           .quantization = Quantization{.dtype = w.dtype(), .shape = {count, w.inputs()}},
-          .scales = w.scales.rows(first, count)};
+          .scales = w.scales ? w.scales.rows(first, count) : Tensor{}};
 }
 
 void run_widened(Cuda& cuda, const Linear& op) {
-  const int64_t outputs = op.w.outputs(), inputs = op.w.inputs(), element = dtype_bits(op.x.dtype) / 8, y_element = dtype_bits(op.y.dtype) / 8;
+  const int64_t outputs = op.w.outputs(), inputs = op.w.inputs(), element = dtype_bits(op.x.dtype) / 8,
+                y_element = dtype_bits(op.y.dtype) / 8;
   const int64_t parts = (outputs * inputs * element + kWideBytes - 1) / kWideBytes;
   const int64_t part = ((outputs + parts - 1) / parts + 127) / 128 * 128;
   std::byte* wide = cuda.scratch(static_cast<size_t>(std::min(part, outputs) * inputs * element));
   for (int64_t first = 0; first < outputs; first += part) {
     const int64_t count = std::min(part, outputs - first);
-    dequantize(cuda, outputs_of(op.w, first, count), {.data = wide, .dtype = op.x.dtype, .shape = {count, inputs}, .place = Place::kGpu});
+    dequantize(cuda, outputs_of(op.w, first, count),
+               {.data = wide, .dtype = op.x.dtype, .shape = {count, inputs}, .place = Place::kGpu});
     matmul(cuda, {.rows = op.x.dim(0),
                   .columns = count,
                   .depth = inputs,
@@ -75,6 +81,7 @@ void run_widened(Cuda& cuda, const Linear& op) {
 }  // namespace
 
 void run_quantised(Cuda& cuda, const Linear& op) {
+  if (run_few_rows(cuda, op)) return;
   if (op.x.dim(0) <= kMostByEights) return run_by_eights(cuda, op);
   if (meets_f8(cuda, op)) return run_in_f8(cuda, op);
   run_widened(cuda, op);

@@ -1,8 +1,8 @@
-// Quantisation on the GPU: a block for each row of fp8 and int8, a warp for each group of int4. Sums run in fixed orders.
-#include "ops/quantize.h"
-
+// Quantisation on the GPU: a block for each row of fp8 and int8, a warp for each group of int4. Sums run in
+// fixed orders.
 #include "ops/cuda/row_scales.h"
 #include "ops/cuda/weight_ring.h"
+#include "ops/quantize.h"
 
 namespace poro {
 namespace {
@@ -32,7 +32,8 @@ __device__ void load_eight(const T* row, int64_t at, int64_t inputs, float (&val
 
 // kAligned: whole groups of eight, aligned to sixteen bytes.
 template <class T, bool kIsFloat, bool kAligned>
-__global__ void __launch_bounds__(kRowThreads) quantize_rows(const T* source, int64_t inputs, uint8_t* values, int64_t pitch, float* scales) {
+__global__ void __launch_bounds__(kRowThreads)
+    quantize_rows(const T* source, int64_t inputs, uint8_t* values, int64_t pitch, float* scales) {
   __shared__ float largest_of_warp[kRowThreads / 32];
   const T* from = source + blockIdx.x * inputs;
   float largest = 0, w[8];
@@ -40,7 +41,8 @@ __global__ void __launch_bounds__(kRowThreads) quantize_rows(const T* source, in
     load_eight<T, kAligned>(from, at, inputs, w);
     for (const float value : w) largest = fmaxf(largest, fabsf(value));
   }
-  for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+  for (int offset = 16; offset > 0; offset /= 2)
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
   if (threadIdx.x % 32 == 0) largest_of_warp[threadIdx.x / 32] = largest;
   __syncthreads();
   for (const float other : largest_of_warp) largest = fmaxf(largest, other);
@@ -57,7 +59,8 @@ __global__ void __launch_bounds__(kRowThreads) quantize_rows(const T* source, in
     uint8_t* to = values + blockIdx.x * pitch + at;
     if constexpr (kAligned) {
       uint2 packed = {0, 0};
-      for (int i = 0; i < 4; ++i) packed.x |= uint32_t{bytes[i]} << 8 * i, packed.y |= uint32_t{bytes[4 + i]} << 8 * i;
+      for (int i = 0; i < 4; ++i)
+        packed.x |= uint32_t{bytes[i]} << 8 * i, packed.y |= uint32_t{bytes[4 + i]} << 8 * i;
       *reinterpret_cast<uint2*>(to) = packed;
     } else {
       for (int i = 0; i < 8; ++i)
@@ -70,14 +73,17 @@ __global__ void __launch_bounds__(kRowThreads) quantize_rows(const T* source, in
 template <bool kIsFloat>
 void launch_rows(Cuda& cuda, const RowsToF8& task) {
   const int64_t inputs = task.rows.dim(1);
-  const bool is_aligned = inputs % 8 == 0 && task.pitch % 8 == 0 && reinterpret_cast<uintptr_t>(task.rows.data) % 16 == 0;
+  const bool is_aligned =
+      inputs % 8 == 0 && task.pitch % 8 == 0 && reinterpret_cast<uintptr_t>(task.rows.data) % 16 == 0;
   const unsigned blocks = static_cast<unsigned>(task.rows.dim(0));
   with_type<DType::kBF16, DType::kF32>(task.rows.dtype, [&]<class T>() {
     const T* from = gpu_data<T>(task.rows);
     if (is_aligned)
-      quantize_rows<T, kIsFloat, true><<<blocks, kRowThreads, 0, cuda.state().stream>>>(from, inputs, task.values, task.pitch, task.scales);
+      quantize_rows<T, kIsFloat, true><<<blocks, kRowThreads, 0, cuda.state().stream>>>(
+          from, inputs, task.values, task.pitch, task.scales);
     else
-      quantize_rows<T, kIsFloat, false><<<blocks, kRowThreads, 0, cuda.state().stream>>>(from, inputs, task.values, task.pitch, task.scales);
+      quantize_rows<T, kIsFloat, false><<<blocks, kRowThreads, 0, cuda.state().stream>>>(
+          from, inputs, task.values, task.pitch, task.scales);
   });
   CUDA_CHECK_LAUNCH();
 }
@@ -87,8 +93,9 @@ struct Nearest {
   uint32_t code;
 };
 __device__ Nearest nearest_magnitude(float v) {
-  constexpr float kLevels[8] = {GpuInt4::kMagnitudes[0], GpuInt4::kMagnitudes[1], GpuInt4::kMagnitudes[2], GpuInt4::kMagnitudes[3],
-                                GpuInt4::kMagnitudes[4], GpuInt4::kMagnitudes[5], GpuInt4::kMagnitudes[6], GpuInt4::kMagnitudes[7]};
+  constexpr float kLevels[8] = {GpuInt4::kMagnitudes[0], GpuInt4::kMagnitudes[1], GpuInt4::kMagnitudes[2],
+                                GpuInt4::kMagnitudes[3], GpuInt4::kMagnitudes[4], GpuInt4::kMagnitudes[5],
+                                GpuInt4::kMagnitudes[6], GpuInt4::kMagnitudes[7]};
   Nearest nearest = {kLevels[0], 0};
 #pragma unroll
   for (int k = 1; k < 8; ++k)
@@ -101,16 +108,20 @@ __device__ float warp_sum(float value) {
   return value;
 }
 
-// The scale with the least squared error: for each candidate the weights go to their nearest levels l, the best scale for those is
-// sum(w l) / sum(l l), and the one with the largest sum(w l)^2 / sum(l l) leaves the least.
+// The scale with the least squared error: for each candidate the weights go to their nearest levels l, the
+// best scale for those is sum(w l) / sum(l l), and the one with the largest sum(w l)^2 / sum(l l) leaves the
+// least.
 __device__ float group_scale(const float (&magnitudes)[2]) {
   float largest = fmaxf(magnitudes[0], magnitudes[1]);
-  for (int offset = 16; offset > 0; offset /= 2) largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
+  for (int offset = 16; offset > 0; offset /= 2)
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, offset));
   if (!(largest > 0)) return 0;
   float best_scale = 0, best_gain = -1;
 #pragma unroll
   for (int candidate = 0; candidate < 6; ++candidate) {
-    const float reach = 1.0f - 0.07f * static_cast<float>(candidate);  // Of the largest weight: where the longest level is put.
+    const float reach =
+        1.0f -
+        0.07f * static_cast<float>(candidate);  // Of the largest weight: where the longest level is put.
     const float inverse = GpuInt4::kMagnitudes[7] / (largest * reach);
     float product = 0, square = 0;
     for (const float magnitude : magnitudes) {
@@ -127,15 +138,16 @@ __device__ float group_scale(const float (&magnitudes)[2]) {
 }
 
 __device__ uint32_t code_bits(int column, uint32_t code, bool is_negative) {
-  constexpr int kMagnitudeBits[8] = {4, 12, 0, 8, 20, 28, 16, 24}, kSignBits[8] = {15, 31, 7, 23, 11, 27, 3, 19};
-  static_assert(GpuInt4::kMagnitudeBits[5] == 28 && GpuInt4::kSignBits[5] == 27, "the tables of ops/quantize.h");
+  constexpr int kMagnitudeBits[8] = {4, 12, 0, 8, 20, 28, 16, 24},
+                kSignBits[8] = {15, 31, 7, 23, 11, 27, 3, 19};
+  static_assert(GpuInt4::kMagnitudeBits[5] == 28 && GpuInt4::kSignBits[5] == 27,
+                "the tables of ops/quantize.h");
   return code << kMagnitudeBits[column % 8] | (is_negative ? 1u : 0u) << kSignBits[column % 8];
 }
 
 struct Int4Rows {
   std::byte* values;
-  __nv_bfloat16* scales;
-  int64_t outputs, inputs, pitch, scale_pitch, groups;
+  int64_t outputs, inputs, pitch, groups;
 };
 
 template <class T>
@@ -153,21 +165,22 @@ __global__ void __launch_bounds__(kGroupWarps * 32) quantize_groups(const T* sou
   const __nv_bfloat16 scale = __float2bfloat16_rn(group_scale(magnitudes));
   const float step = __bfloat162float(scale), inverse = step > 0 ? 1.0f / step : 0.0f;
   uint32_t word = 0;
-  for (int i = 0; i < 2; ++i) word |= code_bits(2 * lane + i, nearest_magnitude(magnitudes[i] * inverse).code, w[i] < 0);
+  for (int i = 0; i < 2; ++i)
+    word |= code_bits(2 * lane + i, nearest_magnitude(magnitudes[i] * inverse).code, w[i] < 0);
   word |= __shfl_xor_sync(0xffffffffu, word, 1);
   word |= __shfl_xor_sync(0xffffffffu, word, 2);
-  if (lane == 0) target.scales[row * target.scale_pitch + group] = scale;
-  if (lane % 4 != 0) return;
-  const int64_t offset = group / 2 * 64 + lane / 8 * 16 + group % 2 * 8 + lane % 8 / 4 * 4;
-  *reinterpret_cast<uint32_t*>(target.values + row * target.pitch + offset) = word;
+  std::byte* to = target.values + row * target.pitch;
+  const int64_t column = group * GpuInt4::kColumns + 2 * lane;
+  if (lane == 0) *reinterpret_cast<__nv_bfloat16*>(to + int4_scale_at(column)) = scale;
+  if (lane % 4 == 0) *reinterpret_cast<uint32_t*>(to + int4_word_at(column)) = word;
 }
 
 // Eight columns of a row.
 struct QuantisedRows {
   const std::byte* values;
-  const std::byte* scales;
+  const float* scales;
   DType dtype;
-  int64_t outputs, inputs, pitch, scale_pitch;
+  int64_t outputs, inputs, pitch;
 };
 
 __device__ void widen_eight(const QuantisedRows& from, int64_t row, int64_t column, float (&w)[8]) {
@@ -175,19 +188,14 @@ __device__ void widen_eight(const QuantisedRows& from, int64_t row, int64_t colu
   uint32_t pairs[4];
   float scale;
   if (from.dtype == DType::kI4) {
-    const int64_t group = column / GpuInt4::kColumns, in_group = column % GpuInt4::kColumns;
-    widen_i4(*reinterpret_cast<const uint32_t*>(bytes + group / 2 * 64 + in_group / 16 * 16 + group % 2 * 8 + in_group % 16 / 8 * 4), pairs);
-    scale = __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(from.scales + row * from.scale_pitch)[group]);
+    widen_i4(*reinterpret_cast<const uint32_t*>(bytes + int4_word_at(column)), pairs);
+    scale = __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(bytes + int4_scale_at(column)));
   } else {
     const uint2 raw = *reinterpret_cast<const uint2*>(bytes + column);
-    if (from.dtype == DType::kF8) {
-      widen_f8(raw.x, pairs[0], pairs[1]);
-      widen_f8(raw.y, pairs[2], pairs[3]);
-    } else {
-      widen_i8(raw.x, pairs[0], pairs[1]);
-      widen_i8(raw.y, pairs[2], pairs[3]);
-    }
-    scale = *reinterpret_cast<const float*>(from.scales + row * from.scale_pitch);
+    const uint2 a = from.dtype == DType::kF8 ? widen_f8(raw.x) : widen_i8(raw.x),
+                b = from.dtype == DType::kF8 ? widen_f8(raw.y) : widen_i8(raw.y);
+    pairs[0] = a.x, pairs[1] = a.y, pairs[2] = b.x, pairs[3] = b.y;
+    scale = from.scales[row];
   }
   for (int i = 0; i < 4; ++i) {
     const float2 pair = __half22float2(reinterpret_cast<const __half2&>(pairs[i]));
@@ -214,36 +222,54 @@ __global__ void __launch_bounds__(256) dequantize_rows(const QuantisedRows from,
     if (column + i < from.inputs) to[i] = static_cast<T>(w[i]);
 }
 
-unsigned blocks_for(int64_t count, int64_t of) { return static_cast<unsigned>((count + of - 1) / of); }
+unsigned blocks_for(int64_t count, int64_t of) {
+  return static_cast<unsigned>((count + of - 1) / of);
+}
 
 }  // namespace
 
-void rows_to_f8(Cuda& cuda, const RowsToF8& task) { launch_rows<true>(cuda, task); }
+void rows_to_f8(Cuda& cuda, const RowsToF8& task) {
+  launch_rows<true>(cuda, task);
+}
 
 void quantize(Cuda& cuda, const Matrix& source, const Matrix& target) {
-  const GpuRowShapes shapes = gpu_row_shapes(*target.quantization);
-  CHECK(!source.is_quantised() && source.values.shape == target.quantization->shape, "{} into {}", source.values.str(), target.quantization->shape.str());
-  CHECK(target.values.shape == shapes.values && target.scales.shape == shapes.scales, "{} with scales {}", target.values.str(), target.scales.str());
+  CHECK(!source.is_quantised() && source.values.shape == target.quantization->shape, "{} into {}",
+        source.values.str(), target.quantization->shape.str());
+  CHECK(target.values.shape == gpu_rows_shape(*target.quantization), "rows {}", target.values.str());
   const int64_t outputs = source.outputs(), inputs = source.inputs(), pitch = target.values.dim(1);
   if (target.dtype() != DType::kI4) {
-    const RowsToF8 task{.rows = source.values, .values = gpu_data<uint8_t>(target.values), .scales = gpu_data<float>(target.scales), .pitch = pitch};
+    const RowsToF8 task{.rows = source.values,
+                        .values = gpu_data<uint8_t>(target.values),
+                        .scales = gpu_data<float>(target.scales),
+                        .pitch = pitch};
     return target.dtype() == DType::kF8 ? launch_rows<true>(cuda, task) : launch_rows<false>(cuda, task);
   }
-  const Int4Rows rows{.values = target.values.data, .scales = gpu_data<__nv_bfloat16>(target.scales), .outputs = outputs, .inputs = inputs,
-                      .pitch = pitch, .scale_pitch = target.scales.dim(1), .groups = (inputs + GpuInt4::kColumns - 1) / GpuInt4::kColumns};
+  const Int4Rows rows{.values = target.values.data,
+                      .outputs = outputs,
+                      .inputs = inputs,
+                      .pitch = pitch,
+                      .groups = (inputs + GpuInt4::kColumns - 1) / GpuInt4::kColumns};
   with_type<DType::kBF16, DType::kF32>(source.values.dtype, [&]<class T>() {
-    quantize_groups<T><<<blocks_for(outputs * rows.groups, kGroupWarps), kGroupWarps * 32, 0, cuda.state().stream>>>(gpu_data<T>(source.values), rows);
+    quantize_groups<T>
+        <<<blocks_for(outputs * rows.groups, kGroupWarps), kGroupWarps * 32, 0, cuda.state().stream>>>(
+            gpu_data<T>(source.values), rows);
   });
   CUDA_CHECK_LAUNCH();
 }
 
 void dequantize(Cuda& cuda, const Matrix& source, const Tensor& target) {
-  CHECK(source.is_quantised() && target.shape == source.quantization->shape, "{} into {}", source.values.str(), target.str());
-  const QuantisedRows from{.values = source.values.data, .scales = source.scales.data, .dtype = source.dtype(), .outputs = source.outputs(),
-                           .inputs = source.inputs(), .pitch = source.values.dim(1),
-                           .scale_pitch = source.scales.dim(1) * dtype_bits(source.scales.dtype) / 8};
+  CHECK(source.is_quantised() && target.shape == source.quantization->shape, "{} into {}",
+        source.values.str(), target.str());
+  const QuantisedRows from{.values = source.values.data,
+                           .scales = gpu_data<float>(source.scales),
+                           .dtype = source.dtype(),
+                           .outputs = source.outputs(),
+                           .inputs = source.inputs(),
+                           .pitch = source.values.dim(1)};
   with_type<DType::kBF16, DType::kF32>(target.dtype, [&]<class T>() {
-    dequantize_rows<T><<<blocks_for(from.outputs * ((from.inputs + 7) / 8), 256), 256, 0, cuda.state().stream>>>(from, gpu_data<T>(target));
+    dequantize_rows<T>
+        <<<blocks_for(from.outputs * ((from.inputs + 7) / 8), 256), 256, 0, cuda.state().stream>>>(
+            from, gpu_data<T>(target));
   });
   CUDA_CHECK_LAUNCH();
 }

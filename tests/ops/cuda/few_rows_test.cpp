@@ -1,4 +1,5 @@
-// Products of at most eight rows on the GPU against the reference: the ring for bf16 activations, the plain loops for the rest.
+// Products of few rows on the GPU against the reference: the rings for bf16 activations, the plain loops for
+// the rest.
 #include "ops/cuda/few_rows.h"
 
 #include "tests/ops/cuda/gpu_matrix.h"
@@ -16,20 +17,29 @@ struct Case {
   bool has_residual;
 };
 
-// f32 results of exact products: the tensor cores' sums are cut, not rounded, at 2^-23 of their magnitude, once for sixteen columns;
-// bf16 results are rounded to 2^-9.
-double tolerance(DType y) { return y == DType::kBF16 ? 4e-3 : 5e-5; }
+// f32 results of exact products: the tensor cores' sums are cut, not rounded, at 2^-23 of their magnitude,
+// once for sixteen columns; bf16 results are rounded to 2^-9.
+double tolerance(DType y) {
+  return y == DType::kBF16 ? 4e-3 : 5e-5;
+}
 
 void expect_product(Device& device, const Case& c, DType y_dtype) {
-  SCOPED_TRACE(testing::Message() << c.tokens << " x " << c.inputs << " x " << c.outputs << " " << dtype_name(c.weights) << ", x "
-                                  << dtype_name(c.activations) << ", y " << dtype_name(y_dtype));
+  SCOPED_TRACE(testing::Message() << c.tokens << " x " << c.inputs << " x " << c.outputs << " "
+                                  << dtype_name(c.weights) << ", x " << dtype_name(c.activations) << ", y "
+                                  << dtype_name(y_dtype));
   const GpuMatrix w(device, c.weights, {c.outputs, c.inputs}, 1);
-  const Guarded x = random_tensor(c.activations, {c.tokens, c.inputs}, 2, 3.0), residual = random_tensor(y_dtype, {c.tokens, c.outputs}, 3);
+  const Guarded x = random_tensor(c.activations, {c.tokens, c.inputs}, 2, 3.0),
+                residual = random_tensor(y_dtype, {c.tokens, c.outputs}, 3);
   const GpuTensor gpu_x(device, x), gpu_residual(device, residual), y(device, y_dtype, {c.tokens, c.outputs});
-  ASSERT_TRUE(run_few_rows(device.cuda_backend(), Linear{.x = gpu_x, .w = w.gpu(), .y = y, .residual = c.has_residual ? gpu_residual.tensor() : Tensor{}}));
+  ASSERT_TRUE(run_few_rows(
+      device.cuda_backend(),
+      Linear{
+          .x = gpu_x, .w = w.gpu(), .y = y, .residual = c.has_residual ? gpu_residual.tensor() : Tensor{}}));
   const Guarded expected(DType::kF64, {c.tokens, c.outputs});
   Reference reference;
-  run(reference, Linear{.x = x, .w = w.host(), .y = expected, .residual = c.has_residual ? residual.tensor() : Tensor{}});
+  run(reference,
+      Linear{
+          .x = x, .w = w.host(), .y = expected, .residual = c.has_residual ? residual.tensor() : Tensor{}});
   expect_close(y.fetch(), expected, tolerance(y_dtype));
 }
 
@@ -37,8 +47,10 @@ TEST_F(FewRows, EqualTheReferenceInEveryFormat) {
   Device& device = gpu(DType::kBF16);
   for (const DType format : kFormats)
     for (const int64_t tokens : {1, 2, 3, 5, 8})
-      for (const Shape& shape : {Shape{1, 128}, Shape{7, 256}, Shape{16, 512}, Shape{130, 1152}, Shape{33, 2048}, Shape{4096, 640}, Shape{70, 14336}})
-        expect_product(device, {format, DType::kBF16, tokens, shape[1], shape[0], tokens % 2 == 1}, tokens == 3 ? DType::kBF16 : DType::kF32);
+      for (const Shape& shape : {Shape{1, 128}, Shape{7, 256}, Shape{16, 512}, Shape{130, 1152},
+                                 Shape{33, 2048}, Shape{4096, 640}, Shape{70, 14336}})
+        expect_product(device, {format, DType::kBF16, tokens, shape[1], shape[0], tokens % 2 == 1},
+                       tokens == 3 ? DType::kBF16 : DType::kF32);
 }
 
 // Sizes that no chunk divides, activations that leave no room in shared memory, and f32.
@@ -47,7 +59,8 @@ TEST_F(FewRows, EqualTheReferenceWhereTheRingDoesNotReach) {
     Device& device = gpu(activations);
     for (const DType format : {DType::kBF16, DType::kF8, DType::kI8, DType::kI4, DType::kF32, DType::kF16})
       for (const int64_t tokens : {1, 4, 8})
-        for (const Shape& shape : {Shape{1, 1}, Shape{5, 37}, Shape{19, 200}, Shape{64, 1000}, Shape{30, 28672}})
+        for (const Shape& shape :
+             {Shape{1, 1}, Shape{5, 37}, Shape{19, 200}, Shape{64, 1000}, Shape{30, 28672}})
           expect_product(device, {format, activations, tokens, shape[1], shape[0], tokens == 4}, activations);
   }
 }
@@ -59,13 +72,16 @@ TEST_F(FewRows, ARowHasTheSameBitsBesideAnyOthers) {
     for (const int64_t inputs : {4096, 1000}) {
       constexpr int64_t kOutputs = 300;
       const GpuMatrix w(device, format, {kOutputs, inputs}, 1);
-      const GpuTensor x(device, random_tensor(DType::kBF16, {8, inputs}, 2)), all(device, DType::kF32, {8, kOutputs});
+      const GpuTensor x(device, random_tensor(DType::kBF16, {8, inputs}, 2)),
+          all(device, DType::kF32, {8, kOutputs});
       run_few_rows(cuda, {.x = x, .w = w.gpu(), .y = all, .residual = {}});
       const Guarded expected = all.fetch();
       for (const int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 8}) {
         const GpuTensor part(device, DType::kF32, {tokens, kOutputs});
-        run_few_rows(cuda, {.x = x.tensor().rows(8 - tokens, tokens), .w = w.gpu(), .y = part, .residual = {}});
-        EXPECT_TRUE(equal_bits(part.fetch(), expected.tensor().rows(8 - tokens, tokens))) << tokens << " rows, " << dtype_name(format);
+        run_few_rows(cuda,
+                     {.x = x.tensor().rows(8 - tokens, tokens), .w = w.gpu(), .y = part, .residual = {}});
+        EXPECT_TRUE(equal_bits(part.fetch(), expected.tensor().rows(8 - tokens, tokens)))
+            << tokens << " rows, " << dtype_name(format);
       }
     }
 }
@@ -86,37 +102,30 @@ TEST_F(FewRows, TakeLargeAndSmallActivations) {
     }
 }
 
-// Many launches that depend on each other and overlap: y of one is x of the next, and the weights change hands in the ring.
+// Many launches that depend on each other and overlap: y of one is x of the next, and the weights change
+// hands in the ring.
 TEST_F(FewRows, ChainsGiveTheSameBitsEveryTime) {
   Device& device = gpu(DType::kBF16);
   Cuda& cuda = device.cuda_backend();
-  for (const DType format : kFormats) {
-    constexpr int64_t kWidth = 2048;
-    const GpuMatrix a(device, format, {kWidth, kWidth}, 1), b(device, format, {kWidth, kWidth}, 2);
-    const Guarded start = random_tensor(DType::kBF16, {1, kWidth}, 3);
-    std::optional<Guarded> first;
-    for (int repetition = 0; repetition < 4; ++repetition) {
-      const GpuTensor x(device, start), y(device, DType::kBF16, {1, kWidth});
-      for (int i = 0; i < 50; ++i) {
-        run_few_rows(cuda, {.x = x, .w = a.gpu(), .y = y, .residual = {}});
-        run_few_rows(cuda, {.x = y, .w = b.gpu(), .y = x, .residual = y});
-      }
-      Guarded result = x.fetch();
-      if (!first)
-        first.emplace(std::move(result));
-      else
-        EXPECT_TRUE(equal_bits(result, *first)) << dtype_name(format);
+  constexpr int64_t kWidth = 2048;
+  for (const DType format : kFormats)
+    for (const int64_t tokens : {1, 8, 32}) {
+      SCOPED_TRACE(testing::Message() << tokens << " tokens, " << dtype_name(format));
+      const GpuMatrix a(device, format, {kWidth, kWidth}, 1), b(device, format, {kWidth, kWidth}, 2);
+      const Guarded start = random_tensor(DType::kBF16, {tokens, kWidth}, 3);
+      const auto chain = [&](bool waits) {
+        const GpuTensor x(device, start), y(device, DType::kBF16, {tokens, kWidth});
+        for (int i = 0; i < 50; ++i) {
+          EXPECT_TRUE(run_few_rows(cuda, {.x = x, .w = a.gpu(), .y = y, .residual = {}}));
+          if (waits) device.synchronize();
+          EXPECT_TRUE(run_few_rows(cuda, {.x = y, .w = b.gpu(), .y = x, .residual = y}));
+          if (waits) device.synchronize();
+        }
+        return x.fetch();
+      };
+      const Guarded expected = chain(true);
+      for (int repetition = 0; repetition < 4; ++repetition) EXPECT_TRUE(equal_bits(chain(false), expected));
     }
-    // The same chain, each product finished before the next starts.
-    const GpuTensor x(device, start), y(device, DType::kBF16, {1, kWidth});
-    for (int i = 0; i < 50; ++i) {
-      run_few_rows(cuda, {.x = x, .w = a.gpu(), .y = y, .residual = {}});
-      device.synchronize();
-      run_few_rows(cuda, {.x = y, .w = b.gpu(), .y = x, .residual = y});
-      device.synchronize();
-    }
-    EXPECT_TRUE(equal_bits(x.fetch(), *first)) << dtype_name(format);
-  }
 }
 
 }  // namespace

@@ -84,7 +84,9 @@ TEST_F(GpuQuantize, GivesTheSameBitsEveryTime) {
   for (const DType dtype : {DType::kF8, DType::kI8, DType::kI4}) {
     const GpuMatrix a(device, dtype, {300, 1000}, 1), b(device, dtype, {300, 1000}, 1);
     EXPECT_TRUE(equal_bits(a.host().values, b.host().values)) << dtype_name(dtype);
-    EXPECT_TRUE(equal_bits(a.host().scales, b.host().scales)) << dtype_name(dtype);
+    if (a.host().scales) {
+      EXPECT_TRUE(equal_bits(a.host().scales, b.host().scales)) << dtype_name(dtype);
+    }
   }
 }
 
