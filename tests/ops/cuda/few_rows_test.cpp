@@ -109,7 +109,7 @@ TEST_F(FewRows, ChainsGiveTheSameBitsEveryTime) {
   Cuda& cuda = device.cuda_backend();
   constexpr int64_t kWidth = 2048;
   for (const DType format : kFormats)
-    for (const int64_t tokens : {1, 8, 32}) {
+    for (const int64_t tokens : {1, 8}) {
       SCOPED_TRACE(testing::Message() << tokens << " tokens, " << dtype_name(format));
       const GpuMatrix a(device, format, {kWidth, kWidth}, 1), b(device, format, {kWidth, kWidth}, 2);
       const Guarded start = random_tensor(DType::kBF16, {tokens, kWidth}, 3);
