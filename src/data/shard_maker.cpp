@@ -34,8 +34,10 @@ class ShardFolder {
     if (::mkdtemp(pattern.data()) == nullptr)
       fail("cannot make a folder in {}: {}", target.parent_path().string(), std::strerror(errno));
     path_ = pattern;
-    lock_ = ::open((path_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (lock_ < 0 || ::flock(lock_, LOCK_EX) != 0)
+    // Locked before it has its name, or another run could take it for abandoned in between.
+    const fs::path unnamed = path_ / "lock.new";
+    lock_ = ::open(unnamed.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (lock_ < 0 || ::flock(lock_, LOCK_EX) != 0 || ::rename(unnamed.c_str(), (path_ / "lock").c_str()) != 0)
       fail("cannot lock {}: {}", path_.string(), std::strerror(errno));
   }
   ~ShardFolder() {

@@ -74,8 +74,10 @@ Cuda::~Cuda() {
   cudaSetDevice(s.index);
   cudaStreamSynchronize(s.stream);
   cublasLtDestroy(s.blas);
-  cudaFree(s.scratch.memory);
-  cudaFree(s.operands.memory);
+  for (const State::Growing* growing : {&s.scratch, &s.operands}) {
+    cudaFree(growing->memory);
+    for (std::byte* memory : growing->outgrown) cudaFree(memory);
+  }
   cudaFree(s.blas_workspace);
   cudaFreeHost(s.staging);
   for (const cudaEvent_t event : s.half_is_free) cudaEventDestroy(event);
@@ -84,11 +86,10 @@ Cuda::~Cuda() {
 
 namespace {
 
-std::byte* grown(cudaStream_t stream, Cuda::State::Growing& growing, size_t bytes) {
+std::byte* grown(Cuda::State::Growing& growing, size_t bytes) {
   if (bytes > growing.bytes) {
     growing.bytes = (bytes + kScratchGrain - 1) / kScratchGrain * kScratchGrain;
-    CUDA_CHECK(cudaStreamSynchronize(stream));
-    CUDA_CHECK(cudaFree(growing.memory));
+    if (growing.memory != nullptr) growing.outgrown.push_back(growing.memory);
     CUDA_CHECK(cudaMalloc(&growing.memory, growing.bytes));
   }
   return growing.memory;
@@ -96,8 +97,8 @@ std::byte* grown(cudaStream_t stream, Cuda::State::Growing& growing, size_t byte
 
 }  // namespace
 
-std::byte* Cuda::scratch(size_t bytes) { return grown(state_->stream, state_->scratch, bytes); }
-std::byte* Cuda::operands(size_t bytes) { return grown(state_->stream, state_->operands, bytes); }
+std::byte* Cuda::scratch(size_t bytes) { return grown(state_->scratch, bytes); }
+std::byte* Cuda::operands(size_t bytes) { return grown(state_->operands, bytes); }
 
 namespace gpu {
 

@@ -37,6 +37,7 @@ struct Cuda::State {
   struct Growing {
     std::byte* memory = nullptr;
     size_t bytes = 0;
+    std::vector<std::byte*> outgrown;  // Recorded graphs still read and write there.
   };
   Growing scratch, operands;
   std::byte* staging = nullptr;  // Pinned memory of the host, on the way to the GPU, in two halves.
