@@ -60,13 +60,13 @@ def definitions(w):
         asked = [f"{'Mitä' if plural else 'Mikä'} {on} {word}?", f"{'Mitä' if plural else 'Mikä'} {word} {on}?", f"Selitä sana {word}.", f"Mitä tarkoittaa {word}?", f"Mitä {word} tarkoittaa?",
                  f"Mitä tarkoittaa sana {word}?", f"Selitä lyhyesti, mitä {word} tarkoittaa.", f"Mitä sana {word} tarkoittaa?", f"Osaatko selittää, mitä {word} tarkoittaa?", f"Voisitko selittää sanan {word}?",
                  f"Haluaisin tietää, mitä {word} tarkoittaa.", f"Kuvaile, {'mitä' if plural else 'mikä'} {word} {on}."]
-        w.ask("fi", asked, [sentence], 2)
+        w.ask("fi", asked, [sentence])
         bare = term.removeprefix("a ").removeprefix("an ")
         be = "are" if meaning.split()[1:2] == ["northern"] or " are " in meaning[:len(term) + 6] else "is"
         english = [f"What {be} {term}?", f"What does {bare} mean?", f"Explain what {term} {be}.", f"Tell me what {term} {be}.", f"Define {term}.", f"What does the word {bare} mean?",
                    f"Can you explain what {term} {be}?", f"I would like to know what {term} {be}.", f"What is the meaning of {bare}?", f"Describe what {term} {be}.", f"Explain the word {bare}.",
                    f"Do you know what {term} {be}?"]
-        w.ask("en", english, [meaning], 2)
+        w.ask("en", english, [meaning])
         other = w.pick(*rows)
         w.add("fi", w.pick(*asked), sentence, f"Entä {other[0]}?", other[1])
         w.add("en", w.pick(*english), meaning, f"And {other[2]}?", other[3])

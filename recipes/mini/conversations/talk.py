@@ -28,7 +28,6 @@ def questions_and_facts(w):
                     w.add(language, question, answer)
                 for _ in range(9):
                     w.add(language, w.varied(language, question), w.pick(*answers))
-            # Any greeting may come before a question, without changing the answer.
         in_a_row(w, language, blocks[language])
     other_language(w, blocks, both)
     preferences(w, blocks, both)
@@ -97,7 +96,7 @@ def introduced(w, language, name):
     asked = {"fi": ("Mikä minun nimeni on?", "Muistatko nimeni?", "Mikä on nimeni?", "Kuka minä olen?"), "en": ("What is my name?", "Do you remember my name?", "Who am I?", "What am I called?")}[language]
     told = {"fi": (f"Nimesi on {name}.", f"Sinä olet {name}."), "en": (f"Your name is {name}.", f"You are {name}.")}[language]
     back = {"fi": ("Kuka sinä olet?", "Mikä sinun nimesi on?", "Entä sinun?", "Kuka sinä?"), "en": ("Who are you?", "What is your name?", "And you?", "And yours?")}[language]
-    own = {"fi": f"Hauska tutustua, {name}! Minun nimeni on Poro mini.", "en": f"Nice to meet you, {name}! My name is Poro mini."}[language]
+    own = {"fi": f"Hauska tutustua, {name}! Minun nimeni on Poro mini, ja olen pieni kielimalli.", "en": f"Nice to meet you, {name}! My name is Poro mini."}[language]
     for introduction in introductions:
         w.add(language, introduction, w.pick(*greeted))
         w.add(language, introduction, w.pick(*greeted), w.pick(*asked), w.pick(*told))

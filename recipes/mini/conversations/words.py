@@ -17,17 +17,17 @@ FROM_FINNISH = ("What does {} mean?", "What is {} in English?", "Translate into 
 def translations(w):
     words = [(english.removeprefix("to "), finnish, forms) for english, finnish, *forms in table("words.tsv")]
     for plain, finnish, forms in words:
-        chosen = {"to_english": f"{upper_first(finnish)} on englanniksi \"{plain}\".", "to_finnish": f"{upper_first(plain)} is \"{finnish}\" in Finnish.",
-                  "from_english": f"{upper_first(plain)} on suomeksi \"{finnish}\".", "from_finnish": f"{upper_first(finnish)} means \"{plain}\" in English."}
-        w.ask("fi", [question.format(finnish) for question in w.random.sample(TO_ENGLISH, 10)], [chosen["to_english"]])
-        w.ask("en", [question.format(plain) for question in w.random.sample(TO_FINNISH, 10)], [chosen["to_finnish"]])
-        w.ask("fi", [question.format(plain) for question in w.random.sample(FROM_ENGLISH, 5)], [chosen["from_english"]], 0)
-        w.ask("en", [question.format(finnish) for question in w.random.sample(FROM_FINNISH, 5)], [chosen["from_finnish"]], 0)
+        chosen = {"to_english": f"Suomen sana {finnish} on englanniksi \"{plain}\".", "to_finnish": f"The English word {plain} is \"{finnish}\" in Finnish.",
+                  "from_english": f"Englannin sana \"{plain}\" on suomeksi {finnish}.", "from_finnish": f"The Finnish word \"{finnish}\" means {plain} in English."}
+        w.ask("fi", [question.format(finnish) for question in w.random.sample(TO_ENGLISH, 8)], [chosen["to_english"]])
+        w.ask("en", [question.format(plain) for question in w.random.sample(TO_FINNISH, 8)], [chosen["to_finnish"]])
+        w.ask("fi", [question.format(plain) for question in w.random.sample(FROM_ENGLISH, 4)], [chosen["from_english"]], 0)
+        w.ask("en", [question.format(finnish) for question in w.random.sample(FROM_FINNISH, 4)], [chosen["from_finnish"]], 0)
         other, other_finnish, _ = w.pick(*words)
-        w.add("fi", w.pick(*TO_ENGLISH).format(finnish), chosen["to_english"], w.pick("Entä {}?", "Entä sana {}?").format(other_finnish), f"{upper_first(other_finnish)} on englanniksi \"{other}\".")
-        w.add("en", w.pick(*TO_FINNISH).format(plain), chosen["to_finnish"], w.pick("And {}?", "What about {}?").format(other), f"{upper_first(other)} is \"{other_finnish}\" in Finnish.")
-        w.prefer("fi", w.pick(*TO_ENGLISH).format(finnish), chosen["to_english"], f"{upper_first(finnish)} on englanniksi \"{other}\".")
-        w.prefer("en", w.pick(*TO_FINNISH).format(plain), chosen["to_finnish"], f"{upper_first(plain)} is \"{other_finnish}\" in Finnish.")
+        w.add("fi", w.pick(*TO_ENGLISH).format(finnish), chosen["to_english"], w.pick("Entä {}?", "Entä sana {}?").format(other_finnish), f"Suomen sana {other_finnish} on englanniksi \"{other}\".")
+        w.add("en", w.pick(*TO_FINNISH).format(plain), chosen["to_finnish"], w.pick("And {}?", "What about {}?").format(other), f"The English word {other} is \"{other_finnish}\" in Finnish.")
+        w.prefer("fi", w.pick(*TO_ENGLISH).format(finnish), chosen["to_english"], f"Suomen sana {finnish} on englanniksi \"{other}\".")
+        w.prefer("en", w.pick(*TO_FINNISH).format(plain), chosen["to_finnish"], f"The English word {plain} is \"{other_finnish}\" in Finnish.")
         w.prefer("fi", w.pick(*TO_ENGLISH).format(finnish), chosen["to_english"], chosen["from_finnish"])
         w.prefer("en", w.pick(*TO_FINNISH).format(plain), chosen["to_finnish"], chosen["from_english"])
         finnish_word(w, finnish, forms)

@@ -27,6 +27,7 @@ AROUND = {
     "en": ("Hi, {}", "Hello, {}", "Hey! {}", "Excuse me, {}", "Quick question: {}", "I have a question: {}", "{} Thanks!", "Answer in English: {}", "Please answer: {}")}
 FINNISH_QUESTION_WORDS = set("mikä mitä missä mistä milloin koska miksi miten kuinka kuka kenen kenelle montako paljonko minkä mitkä millainen millä "
                              "minä mihin mille kumpi keitä mitkä millaista millaisia".split())
+ENGLISH_QUESTION_WORDS = set("what which who whom where when why how is are do does can could will".split())
 HELPERS = set("is are was were am do does did can could will would should has have may must what's who's".split())
 
 
@@ -73,7 +74,8 @@ def indirect(language, question):
     how = re.fullmatch(r"How (?:do|can|should|could|does) (?:I|one|you) ((?!feel|do\b|help|learn things).+)", question[:-1])
     if how:
         return f"how to {how[1]}"
-    if words[0] in ("Which", "Who") and not HELPERS & set(words[1:2]) and not set("do does did can could should will may".split()) & set(words[2:5]):
+    turned = set("do does did can could will should may".split()) & set(words[2:5]) or re.search(r" is (an? |[A-Z])", question)
+    if words[0] in ("Which", "Who") and words[1] not in HELPERS and not turned:
         return lower_first(question[:-1])
     return None
 
@@ -131,5 +133,6 @@ class Writer:
             return self.pick(*INDIRECT[language]).format(inner)
         if question.endswith("?") and roll > 0.75:
             around = self.pick(*AROUND[language])
-            return around.format(lower_first(question) if around.endswith(", {}") else question)
+            begins = question.split()[0].lower() in FINNISH_QUESTION_WORDS | ENGLISH_QUESTION_WORDS
+            return around.format(lower_first(question) if begins and around.endswith(", {}") else question)
         return question
