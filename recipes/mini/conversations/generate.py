@@ -13,12 +13,12 @@ import sys
 
 from arithmetic import sums
 from knowledge import animals, capitals, definitions, lists, places_and_jobs, sequences
-from talk import questions_and_facts, remembered
+from talk import questions_and_facts, remembered, unknown_people
 from topic_talk import told_topics
 from words import translations
 from writing import HERE, LANGUAGES, Writer
 
-PARTS = (questions_and_facts, remembered, capitals, sums, translations, definitions, animals, places_and_jobs, sequences, lists, told_topics)
+PARTS = (questions_and_facts, remembered, unknown_people, capitals, sums, translations, definitions, animals, places_and_jobs, sequences, lists, told_topics)
 
 
 def main():

@@ -56,10 +56,10 @@ def definitions(w):
     rows = table("definitions.tsv")
     for word, sentence, term, meaning in rows:
         plural = sentence.split()[1] == "ovat"
-        on = "ovat" if plural else "on"
-        asked = [f"{'Mitä' if plural else 'Mikä'} {on} {word}?", f"{'Mitä' if plural else 'Mikä'} {word} {on}?", f"Selitä sana {word}.", f"Mitä tarkoittaa {word}?", f"Mitä {word} tarkoittaa?",
-                 f"Mitä tarkoittaa sana {word}?", f"Selitä lyhyesti, mitä {word} tarkoittaa.", f"Mitä sana {word} tarkoittaa?", f"Osaatko selittää, mitä {word} tarkoittaa?", f"Voisitko selittää sanan {word}?",
-                 f"Haluaisin tietää, mitä {word} tarkoittaa.", f"Kuvaile, {'mitä' if plural else 'mikä'} {word} {on}."]
+        on, means = ("ovat", "tarkoittavat") if plural else ("on", "tarkoittaa")
+        asked = [f"{'Mitä' if plural else 'Mikä'} {on} {word}?", f"{'Mitä' if plural else 'Mikä'} {word} {on}?", f"Selitä sana {word}.", f"Mitä {means} {word}?", f"Mitä {word} {means}?",
+                 f"Mitä tarkoittaa sana {word}?", f"Selitä lyhyesti, mitä {word} {means}.", f"Mitä sana {word} tarkoittaa?", f"Osaatko selittää, mitä {word} {means}?", f"Voisitko selittää sanan {word}?",
+                 f"Haluaisin tietää, mitä {word} {means}.", f"Kuvaile, {'mitä' if plural else 'mikä'} {word} {on}."]
         w.ask("fi", asked, [sentence])
         bare = term.removeprefix("a ").removeprefix("an ")
         be = "are" if meaning.split()[1:2] == ["northern"] or " are " in meaning[:len(term) + 6] else "is"

@@ -7,6 +7,8 @@ NAMES = {"fi": "Anna Matti Liisa Pekka Sari Ville Aino Eero Kaisa Jukka Helmi Os
 # Finnish towns in the inessive or adessive, and English as they are.
 TOWNS = {"fi": "Helsingissä Turussa Tampereella Oulussa Kuopiossa Lahdessa Porissa Vaasassa Rovaniemellä Joensuussa".split(),
          "en": "Helsinki Turku Tampere Oulu Kuopio London Dublin Boston Leeds Glasgow".split()}
+FAMILY_NAMES = {"fi": "Virtanen Korhonen Nieminen Mäkinen Laine Heikkinen Koskinen Järvinen Lehtonen Saarinen Salminen Lahtinen".split(),
+                "en": "Smith Brown Taylor Wilson Clark Walker Green Hill Cooper Ward Baker Parker".split()}
 ANSWER_IN = {"fi": ("Vastaa englanniksi: {}", "Answer in English: {}", "{} Vastaa englanniksi.", "{} Please answer in English."),
              "en": ("Answer in Finnish: {}", "Vastaa suomeksi: {}", "{} Answer in Finnish, please.", "{} Vastaa suomeksi, kiitos.")}
 
@@ -87,6 +89,20 @@ def remembered(w):
     for english, finnish, *forms in [row for row in table("words.tsv") if len(row) == 5][:20]:
         w.add("fi", f"Minulla on {finnish}.", f"Mukavaa! Millainen {finnish} sinulla on?")
         w.add("en", f"I have {'an' if english[0] in 'aeiou' else 'a'} {english}.", f"Nice! What is your {english} like?")
+
+
+def unknown_people(w):
+    """Who is not known is not made up."""
+    for language in LANGUAGES:
+        for first in NAMES[language]:
+            for last in w.random.sample(FAMILY_NAMES[language], 4):
+                name = f"{first} {last}"
+                asked = {"fi": (f"Kuka on {name}?", f"Tiedätkö, kuka {name} on?", f"Milloin {name} syntyi?", f"Missä {name} asuu?", f"Kuinka vanha {name} on?", f"Mitä {name} tekee työkseen?"),
+                         "en": (f"Who is {name}?", f"Do you know who {name} is?", f"When was {name} born?", f"Where does {name} live?", f"How old is {name}?", f"What does {name} do for a living?")}[language]
+                told = {"fi": f"En tiedä, kuka {name} on, enkä halua arvata.", "en": f"I do not know who {name} is, and I do not want to guess."}[language]
+                for question in w.random.sample(asked, 2):
+                    w.add(language, question, told)
+                w.prefer(language, w.pick(*asked[:2]), told, {"fi": f"{name} on suomalainen kirjailija.", "en": f"{name} is a British author."}[language])
 
 
 def introduced(w, language, name):

@@ -3,10 +3,10 @@
 from writing import HERE, LANGUAGES, NUMBERS, OTHER, upper_first
 
 PLAIN = {"fi": ("Kerro {0}.", "Kerro minulle {0}.", "Mitä tiedät {0}?", "Kerro jotain {0}.", "Puhutaan {0}.", "Voisitko kertoa {0}?", "Kertoisitko {0}?", "Haluaisin tietää {0}.", "Mitä osaat kertoa {0}?",
-                "Kerro lisää {0}.", "Kuvaile {1}.", "Osaatko kertoa {0}?", "Haluan oppia {0}.", "Kerro muutama asia {0}.", "Kirjoita {0}.", "Mitä {0} voi sanoa?", "Voitko kertoa jotain {0}?"),
+                "Kerro lisää {0}.", "Kuvaile {1}.", "Osaatko kertoa {0}?", "Haluan oppia {0}.", "Kerro muutama asia {0}.", "Kirjoita {0}.", "Mitä {0} voi sanoa?", "Voitko kertoa jotain {0}?", "Kerro jotakin {0}.", "Mitä {0} kannattaa tietää?"),
          "en": ("Tell me about {0}.", "Tell me something about {0}.", "What do you know about {0}?", "Let's talk about {0}.", "Could you tell me about {0}?", "Can you tell me something about {0}?",
                 "I would like to know about {0}.", "What can you tell me about {0}?", "Tell me more about {0}.", "Describe {0}.", "Please describe {0}.", "I want to learn about {0}.", "Tell me a few things about {0}.",
-                "Write about {0}.", "Do you know anything about {0}?", "Say something about {0}.", "Give me some facts about {0}.")}
+                "Write about {0}.", "Do you know anything about {0}?", "Say something about {0}.", "Give me some facts about {0}.", "What is worth knowing about {0}?", "What should one know about {0}?")}
 SHORT = {"fi": ("Kerro {0} yhdellä lauseella.", "Kerro lyhyesti {0}.", "Kuvaile {1} yhdellä lauseella.", "Sano yksi asia {0}.", "Kerro yksi tosiasia {0}.", "Kerro jokin kiinnostava asia {0}.", "Vastaa lyhyesti: mitä tiedät {0}?"),
          "en": ("Tell me about {0} in one sentence.", "Tell me briefly about {0}.", "Describe {0} in one sentence.", "Tell me one thing about {0}.", "Tell me one fact about {0}.", "Tell me an interesting fact about {0}.",
                 "Answer briefly: what do you know about {0}?")}

@@ -25,6 +25,10 @@ INDIRECT = {
 AROUND = {
     "fi": ("Hei, {}", "Moi, {}", "Hei! {}", "Anteeksi, {}", "Yksi kysymys: {}", "Minulla on kysymys: {}", "{} Kiitos!", "Vastaa suomeksi: {}", "No niin, {}"),
     "en": ("Hi, {}", "Hello, {}", "Hey! {}", "Excuse me, {}", "Quick question: {}", "I have a question: {}", "{} Thanks!", "Answer in English: {}", "Please answer: {}")}
+# After a request without its full stop, and before a whole one.
+POLITELY = {"fi": ("{}, kiitos.", "{}, ole hyvä.", "Hei! {}.", "Hei, {}.", "{}. Kiitos!"), "en": ("{}, please.", "Please: {}.", "Hi! {}.", "Hello! {}.", "{}, thank you.", "{}. Thanks!")}
+REQUESTS = set("Kerro Luettele Nimeä Mainitse Kuvaile Selitä Anna Sano Kirjoita Ehdota Keksi Neuvo Suosittele Opeta Laske Käännä Tell List Name Mention Describe Explain Give Say Write Suggest "
+               "Recommend Teach Calculate Define Make".split())
 FINNISH_QUESTION_WORDS = set("mikä mitä missä mistä milloin koska miksi miten kuinka kuka kenen kenelle montako paljonko minkä mitkä millainen millä "
                              "minä mihin mille kumpi keitä mitkä millaista millaisia".split())
 ENGLISH_QUESTION_WORDS = set("what which who whom where when why how is are do does can could will".split())
@@ -131,8 +135,12 @@ class Writer:
         inner = indirect(language, question)
         if inner and roll < 0.85:
             return self.pick(*INDIRECT[language]).format(inner)
+        if question.endswith(".") and question.split()[0] in REQUESTS and roll > 0.55:
+            politely = self.pick(*POLITELY[language])
+            return politely.format(lower_first(question[:-1]) if politely.endswith(", {}.") else question[:-1])
         if question.endswith("?") and roll > 0.75:
             around = self.pick(*AROUND[language])
-            begins = question.split()[0].lower() in FINNISH_QUESTION_WORDS | ENGLISH_QUESTION_WORDS
+            first = question.split()[0].lower()
+            begins = first in FINNISH_QUESTION_WORDS | ENGLISH_QUESTION_WORDS or first.endswith(("ko", "kö"))
             return around.format(lower_first(question) if begins and around.endswith(", {}") else question)
         return question
