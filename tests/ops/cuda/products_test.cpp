@@ -19,6 +19,9 @@ std::vector<ProductCase> cases() {
   std::vector<ProductCase> all(std::begin(kProductCases), std::end(kProductCases));
   for (const ProductCase& c : {ProductCase{9, 64, 40, DType::kBF16},
                                {17, 4096, 264, DType::kBF16},
+                               {16, 512, 4224, DType::kBF16},
+                               {32, 4096, 1003, DType::kBF16},
+                               {33, 14336, 384, DType::kBF16},
                                {512, 130, 1, DType::kBF16},
                                {8192, 40, 24, DType::kBF16},
                                {40, 3000, 11, DType::kF32}})
