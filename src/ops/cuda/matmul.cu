@@ -1,5 +1,9 @@
+#include <algorithm>
 #include <array>
+#include <limits>
 #include <map>
+#include <span>
+#include <vector>
 
 #include "ops/convert.h"
 #include "ops/cuda/matmul.h"
@@ -40,6 +44,12 @@ Key key_of(const Matmul& m) {
           alignment_of(m.add)};
 }
 
+__global__ void compare(const uint4* a, const uint4* b, size_t count, int* differs) {
+  for (size_t i = blockIdx.x * size_t{blockDim.x} + threadIdx.x; i < count;
+       i += size_t{gridDim.x} * blockDim.x)
+    if (a[i].x != b[i].x || a[i].y != b[i].y || a[i].z != b[i].z || a[i].w != b[i].w) *differs = 1;
+}
+
 // cuBLAS counts columns first, so it sees every matrix transposed: y^T = b^T a^T, and its first operand is b.
 class Plan {
  public:
@@ -78,15 +88,77 @@ class Plan {
       cublasLtMatrixLayoutDestroy(matrix);
   }
 
-  void run(Cuda::State& state, const Matmul& m) const {
+  void run(Cuda::State& state, const Matmul& m) {
     if (m.operands == DType::kF8) set_scales(m);
-    const float one = 1.0f, beta = m.add != nullptr ? 1.0f : 0.0f;
-    CUBLAS_CHECK(cublasLtMatmul(state.blas, description_, &one, m.b.data, first_, m.a.data, second_, &beta,
-                                m.add != nullptr ? m.add : m.y, result_, m.y, result_, &algorithm_,
-                                state.blas_workspace, Cuda::State::kBlasWorkspaceBytes, state.stream));
+    if (++uses_ == kUsesBeforeMeasuring && algorithms_.size() > 1) measure(state, m);
+    run(state, m, algorithms_.front(), m.y);
   }
 
  private:
+  struct Algorithm {
+    cublasLtMatmulAlgo_t value;
+  };
+  static constexpr int kUsesBeforeMeasuring = 65, kRounds = 3, kMostAlgorithms = 8;
+
+  void run(Cuda::State& state, const Matmul& m, const Algorithm& algorithm, void* y) const {
+    const float one = 1.0f, beta = m.add != nullptr ? 1.0f : 0.0f;
+    CUBLAS_CHECK(cublasLtMatmul(state.blas, description_, &one, m.b.data, first_, m.a.data, second_, &beta,
+                                m.add != nullptr ? m.add : y, result_, y, result_, &algorithm.value,
+                                state.blas_workspace, Cuda::State::kBlasWorkspaceBytes, state.stream));
+  }
+
+  // Puts the fastest algorithm first, of those that give the first one's bits. Results go to memory beside,
+  // if there is any.
+  void measure(Cuda::State& state, const Matmul& m) {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    CUDA_CHECK(cudaStreamIsCapturing(state.stream, &status));
+    const size_t bytes = static_cast<size_t>(m.rows * m.columns * dtype_bits(m.result) / 8),
+                 room = (bytes + 255) / 256 * 256;
+    std::byte* memory = nullptr;
+    if (status != cudaStreamCaptureStatusNone || bytes % sizeof(uint4) != 0 ||
+        (m.y_stride != 0 && m.y_stride != m.columns))
+      return;
+    if (cudaMalloc(&memory, 2 * room + sizeof(int)) != cudaSuccess) return void(cudaGetLastError());
+    int* differs = reinterpret_cast<int*>(memory + 2 * room);
+    run(state, m, algorithms_.front(), memory);
+    std::vector<Algorithm> equal = {algorithms_.front()};
+    for (size_t i = 1; i < algorithms_.size(); ++i) {
+      CUDA_CHECK(cudaMemsetAsync(differs, 0, sizeof(int), state.stream));
+      run(state, m, algorithms_[i], memory + room);
+      compare<<<2048, 256, 0, state.stream>>>(reinterpret_cast<const uint4*>(memory),
+                                              reinterpret_cast<const uint4*>(memory + room),
+                                              bytes / sizeof(uint4), differs);
+      CUDA_CHECK_LAUNCH();
+      int found = 0;
+      CUDA_CHECK(cudaMemcpyAsync(&found, differs, sizeof found, cudaMemcpyDeviceToHost, state.stream));
+      CUDA_CHECK(cudaStreamSynchronize(state.stream));
+      if (found == 0) equal.push_back(algorithms_[i]);
+    }
+    algorithms_ = {equal[fastest(state, m, equal, memory)]};
+    CUDA_CHECK(cudaFree(memory));
+  }
+
+  size_t fastest(Cuda::State& state, const Matmul& m, const std::vector<Algorithm>& algorithms,
+                 void* y) const {
+    cudaEvent_t begin = nullptr, end = nullptr;
+    CUDA_CHECK(cudaEventCreate(&begin));
+    CUDA_CHECK(cudaEventCreate(&end));
+    std::vector<float> best(algorithms.size(), std::numeric_limits<float>::infinity());
+    for (int round = 0; round < kRounds; ++round)
+      for (size_t i = 0; i < algorithms.size(); ++i) {
+        CUDA_CHECK(cudaEventRecord(begin, state.stream));
+        run(state, m, algorithms[i], y);
+        CUDA_CHECK(cudaEventRecord(end, state.stream));
+        CUDA_CHECK(cudaEventSynchronize(end));
+        float milliseconds = 0;
+        CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin, end));
+        best[i] = std::min(best[i], milliseconds);
+      }
+    CUDA_CHECK(cudaEventDestroy(begin));
+    CUDA_CHECK(cudaEventDestroy(end));
+    return static_cast<size_t>(std::min_element(best.begin(), best.end()) - best.begin());
+  }
+
   void set_scales(const Matmul& m) const {
     CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(description_, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER,
                                                 &m.b_scales, sizeof m.b_scales));
@@ -113,19 +185,30 @@ class Plan {
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(m.a.data));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(m.add != nullptr ? m.add : m.y));
     set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(m.y));
-    cublasLtMatmulHeuristicResult_t best{};
-    int found = 0;
+    std::array<cublasLtMatmulHeuristicResult_t, kMostAlgorithms> found{};
+    int count = 0;
     CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(state.blas, description_, first_, second_, result_, result_,
-                                                wish, 1, &best, &found));
-    CHECK(found == 1, "cuBLAS knows no product of ({}, {}) and ({}, {}) in {}", m.rows, m.depth, m.depth,
+                                                wish, kMostAlgorithms, found.data(), &count));
+    CHECK(count > 0, "cuBLAS knows no product of ({}, {}) and ({}, {}) in {}", m.rows, m.depth, m.depth,
           m.columns, dtype_name(m.operands));
-    algorithm_ = best.algo;
+    for (const auto& one : std::span(found).first(static_cast<size_t>(count)))
+      if (one.state == CUBLAS_STATUS_SUCCESS && parts_of_sum(one.algo) == parts_of_sum(found[0].algo))
+        algorithms_.push_back({one.algo});
     cublasLtMatmulPreferenceDestroy(wish);
+  }
+
+  static int32_t parts_of_sum(const cublasLtMatmulAlgo_t& algorithm) {
+    int32_t parts = 0;
+    size_t written = 0;
+    CUBLAS_CHECK(cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts,
+                                                      sizeof parts, &written));
+    return parts;
   }
 
   cublasLtMatmulDesc_t description_ = nullptr;
   cublasLtMatrixLayout_t first_ = nullptr, second_ = nullptr, result_ = nullptr;
-  cublasLtMatmulAlgo_t algorithm_{};
+  std::vector<Algorithm> algorithms_;  // The first is used.
+  int uses_ = 0;
 };
 
 using Plans = std::map<Key, Plan>;

@@ -144,5 +144,23 @@ TEST_F(CudaLinear, OfAModelsSizeIsRightWhereItIsAskedAndRepeats) {
   EXPECT_TRUE(equal_bits(dw.fetch(), dw_again.fetch()));
 }
 
+// A product that comes often is measured, and may go on with another algorithm.
+TEST_F(CudaLinear, KeepsItsBitsHoweverOftenItComes) {
+  Device& device = gpu(DType::kBF16);
+  const GpuTensor x(device, random_tensor(DType::kBF16, {700, 1024}, 1)),
+      w(device, random_tensor(DType::kBF16, {1536, 1024}, 2)),
+      start(device, random_tensor(DType::kBF16, {700, 1536}, 3));
+  const auto product = [&](const Tensor& residual) {
+    const GpuTensor y(device, DType::kBF16, {700, 1536});
+    run(device, Linear{.x = x, .w = {.values = w}, .y = y, .residual = residual});
+    return y.fetch();
+  };
+  const Guarded first = product({}), with_residual = product(start);
+  for (int i = 0; i < 80; ++i) {
+    ASSERT_TRUE(equal_bits(product({}), first)) << i;
+    ASSERT_TRUE(equal_bits(product(start), with_residual)) << i;
+  }
+}
+
 }  // namespace
 }  // namespace poro
