@@ -60,7 +60,10 @@ class GpuOpsBench {
   void rows(const LayerShape& shape, int64_t tokens);
   void products(const LayerShape& shape, int64_t tokens);
   void packed_attention(const LayerShape& shape, int64_t tokens);
-  void cached_attention(const LayerShape& shape, int64_t length);
+  struct Decoded {
+    int64_t sequences, length;
+  };
+  void cached_attention(const LayerShape& shape, const Decoded& decoded);
   void head(const LayerShape& shape, int64_t tokens);
   void optimizer();
   nlohmann::ordered_json report() const {
@@ -264,6 +267,7 @@ void GpuOpsBench::products(const LayerShape& shape, int64_t tokens) {
 // One document: causal attention's products are half of a square.
 void GpuOpsBench::packed_attention(const LayerShape& shape, int64_t tokens) {
   const auto name = [&](const char* op) { return fmt::format("{} T={} {}", shape.name, tokens, op); };
+  if (!is_wanted(name("attention")) && !is_wanted(name("attention backward"))) return;
   Arena arena("attention", device_);
   const DType dtype = device_.activation_dtype();
   const Shape queries = {tokens, shape.heads, shape.head_dim},
@@ -279,29 +283,43 @@ void GpuOpsBench::packed_attention(const LayerShape& shape, int64_t tokens) {
   time(name("attention"), Limit::kArithmetic, [&](size_t) { return forward; });
   run(device_, forward);  // Gives lse, whether it was asked for or not.
   time(name("attention backward"), Limit::kArithmetic, [&](size_t) {
-    return PackedAttentionBackward{
-        .q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse, .dy = dy, .dq = dq, .dk = dk, .dv = dv,
-        .pairs = pairs};
+    return PackedAttentionBackward{.q = q,
+                                   .k = k,
+                                   .v = v,
+                                   .starts = starts,
+                                   .y = y,
+                                   .lse = lse,
+                                   .dy = dy,
+                                   .dq = dq,
+                                   .dk = dk,
+                                   .dv = dv,
+                                   .pairs = pairs};
   });
 }
 
-// One new token of one sequence.
-void GpuOpsBench::cached_attention(const LayerShape& shape, int64_t length) {
+// One new token of each sequence.
+void GpuOpsBench::cached_attention(const LayerShape& shape, const Decoded& decoded) {
   constexpr int64_t kPage = 64;
+  const auto [sequences, length] = decoded;
+  const std::string name = fmt::format("{} attention of {} to {}", shape.name, sequences, length);
+  if (!is_wanted(name)) return;
   Arena arena("cache", device_);
-  const Shape cache = {length / kPage, shape.kv_heads, kPage, shape.head_dim};
-  const auto keys = several(arena, DType::kBF16, cache, 4.0 * static_cast<double>(cache.elements()));
-  std::vector<int32_t> pages(static_cast<size_t>(length / kPage));
+  const Shape cache = {sequences * length / kPage, shape.kv_heads, kPage, shape.head_dim};
+  const auto keys = several(arena, DType::kBF16, cache, 2.0 * static_cast<double>(cache.elements())),
+             values = several(arena, DType::kBF16, cache, 2.0 * static_cast<double>(cache.elements()));
+  std::vector<int32_t> pages(static_cast<size_t>(cache[0])), starts(static_cast<size_t>(sequences + 1));
   std::iota(pages.begin(), pages.end(), 0);
-  const Tensor table = integers(arena, pages).reshaped({1, length / kPage}),
-               row_starts = integers(arena, {0, 1});
-  const Tensor lengths = integers(arena, {static_cast<int32_t>(length)});
-  const Tensor q = random(arena, device_.activation_dtype(), {1, shape.heads, shape.head_dim}),
+  std::iota(starts.begin(), starts.end(), 0);
+  const Tensor table = integers(arena, pages).reshaped({sequences, length / kPage}),
+               row_starts = integers(arena, starts);
+  const Tensor lengths =
+      integers(arena, std::vector<int32_t>(static_cast<size_t>(sequences), static_cast<int32_t>(length)));
+  const Tensor q = random(arena, device_.activation_dtype(), {sequences, shape.heads, shape.head_dim}),
                y = arena.tensor(q.dtype, q.shape);
-  time(fmt::format("{} attention of one token to {}", shape.name, length), Limit::kMemory, [&](size_t i) {
+  time(name, Limit::kMemory, [&](size_t i) {
     return CachedAttention{.q = q,
                            .keys = keys[i % keys.size()],
-                           .values = keys[(i + 1) % keys.size()],
+                           .values = values[i % keys.size()],
                            .page_table = table,
                            .row_starts = row_starts,
                            .lengths = lengths,
@@ -380,10 +398,17 @@ nlohmann::ordered_json bench_ops_on_gpu(Device& device, const std::string& only)
   for (const int64_t tokens : {1, 32, 2048, 8192}) bench.rows(k8b, tokens);
   bench.optimizer();
   for (const int64_t tokens : {2048, 8192}) bench.packed_attention(k8b, tokens);
-  for (const int64_t length : {512, 8192, 65536}) bench.cached_attention(k8b, length);
+  for (const int64_t head_dim : {80, 96}) {  // Of other models
+    LayerShape shape = k8b;
+    shape.name = fmt::format("heads of {}", head_dim), shape.head_dim = head_dim;
+    bench.packed_attention(shape, 2048);
+  }
+  for (const auto& [sequences, length] :
+       {std::pair<int64_t, int64_t>{1, 512}, {1, 2048}, {1, 8192}, {1, 131072}, {32, 512}, {64, 4096}})
+    bench.cached_attention(k8b, {.sequences = sequences, .length = length});
   for (const int64_t tokens : {2048, 8192}) bench.head(k8b, tokens);
   for (const LayerShape& shape : {k8b, k70b})
-    for (const int64_t tokens : {32, 2048, 8192}) bench.products(shape, tokens);
+    for (const int64_t tokens : {16, 32, 64, 2048, 8192}) bench.products(shape, tokens);
   return bench.report();
 }
 

@@ -1,7 +1,9 @@
 // FlashAttention-2 (Dao, 2023): a block takes 64 rows, each of its four warps 16 of them with all their sums
-// in registers, and walks over the keys, which are widened to bf16 on their way into shared memory.
+// in registers, and walks over the keys. The next keys and values are on their way into shared memory while
+// some are worked on; what is not bf16 is widened on that way.
 #include "ops/cuda/attention_mma.h"
 #include "ops/cuda/attention_rows.cuh"
+#include "ops/cuda/fp8.cuh"
 #include "ops/cuda/hopper.cuh"
 
 namespace poro::cuda {
@@ -16,7 +18,9 @@ constexpr int kRows = 64, kThreads = 128;
 template <int Width>
 struct Shared {
   static constexpr int kKeys = Width == 256 ? 32 : 64, kStride = Width + 8;
-  __nv_bfloat16 k[kKeys][kStride], v[kKeys][kStride];
+  struct Tile {
+    __nv_bfloat16 k[kKeys][kStride], v[kKeys][kStride];
+  } tiles[2];
 };
 
 // Elements [d, d + 8) of the vector at `begin`, as bf16; zeros behind the head.
@@ -35,29 +39,48 @@ __device__ inline uint4 load_eight(const Operand& from, int64_t begin, int d, in
         *reinterpret_cast<const uint2*>(static_cast<const __nv_fp8_e4m3*>(from.data) + begin + d);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      const uint32_t word = j < 2 ? eight.x : eight.y;
-      const float2 pair = __half22float2(__half2(
-          __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(word >> j % 2 * 16), __NV_E4M3)));
+      const uint32_t half = widen_f8_pair((j < 2 ? eight.x : eight.y) >> j % 2 * 16 & 0xffffu);
+      const float2 pair = __half22float2(reinterpret_cast<const __half2&>(half));
       pairs[j] = pack_bf16(pair.x, pair.y);
     }
   }
   return uint4{pairs[0], pairs[1], pairs[2], pairs[3]};
 }
 
-// `offset(i)`: where key and value i begin, or -1 for zeros.
+// 16 bytes to shared memory without waiting, or zeros.
+__device__ inline void copy_or_clear(void* to, const void* from, bool is_there) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
+               "r"(is_there ? 16 : 0)
+               : "memory");
+}
+
+// `offset(i)`: where key and value i begin, or -1 for zeros. They are there after wait_for_tile.
 template <int Width, class Offset>
-__device__ void load_tile(Shared<Width>& shared, const Arguments& a, const Offset& offset) {
-  constexpr int kChunks = Width / 8;
-  const int d = static_cast<int>(threadIdx.x) % kChunks * 8;
+__device__ void ask_for_tile(typename Shared<Width>::Tile& tile, const Arguments& a, const Offset& offset) {
+  constexpr int kChunks = Width / 8, kVectors = kThreads / kChunks;  // At a time
+  const int thread = static_cast<int>(threadIdx.x), d = thread % kChunks * 8;
+  const bool is_copied = a.k.dtype == DType::kBF16 && a.head_dim % 8 == 0;
+  if (thread < kVectors * kChunks)
 #pragma unroll 2
-  for (int i = static_cast<int>(threadIdx.x) / kChunks; i < Shared<Width>::kKeys; i += kThreads / kChunks) {
-    const int64_t begin = offset(i);
-    uint4 key = {0, 0, 0, 0}, value = {0, 0, 0, 0};
-    if (begin >= 0 && d < a.head_dim)
-      key = load_eight(a.k, begin, d, a.head_dim), value = load_eight(a.v, begin, d, a.head_dim);
-    *reinterpret_cast<uint4*>(&shared.k[i][d]) = key;
-    *reinterpret_cast<uint4*>(&shared.v[i][d]) = value;
-  }
+    for (int i = thread / kChunks; i < Shared<Width>::kKeys; i += kVectors) {
+      const int64_t begin = offset(i);
+      const bool is_there = begin >= 0 && d < a.head_dim;
+      if (is_copied) {
+        const int64_t at = is_there ? begin + d : 0;
+        copy_or_clear(&tile.k[i][d], static_cast<const __nv_bfloat16*>(a.k.data) + at, is_there);
+        copy_or_clear(&tile.v[i][d], static_cast<const __nv_bfloat16*>(a.v.data) + at, is_there);
+      } else {
+        const uint4 none = {0, 0, 0, 0};
+        *reinterpret_cast<uint4*>(&tile.k[i][d]) = is_there ? load_eight(a.k, begin, d, a.head_dim) : none;
+        *reinterpret_cast<uint4*>(&tile.v[i][d]) = is_there ? load_eight(a.v, begin, d, a.head_dim) : none;
+      }
+    }
+  asm volatile("cp.async.commit_group;" ::: "memory");
+}
+// All but the last tile asked for.
+__device__ inline void wait_for_tile() {
+  asm volatile("cp.async.wait_group 1;" ::: "memory");
+  __syncthreads();
 }
 
 __device__ inline void load_matrices(uint32_t (&to)[4], const void* from) {
@@ -88,7 +111,7 @@ struct Warp {
   float out[Width / 8][4], highest[2], sum[2];
   int begin[2], end[2];
 
-  __device__ void take(const Shared<Width>& shared, int base, float scale_log2) {
+  __device__ void take(const typename Shared<Width>::Tile& tile, int base, float scale_log2) {
     const int lane = threadIdx.x % 32;
     float s[kKeys / 8][4] = {};
 #pragma unroll
@@ -96,7 +119,7 @@ struct Warp {
 #pragma unroll
       for (int j = 0; j < kKeys / 16; ++j) {
         uint32_t b[4];
-        load_matrices(b, &shared.k[16 * j + lane / 16 * 8 + lane % 8][16 * i + lane / 8 % 2 * 8]);
+        load_matrices(b, &tile.k[16 * j + lane / 16 * 8 + lane % 8][16 * i + lane / 8 % 2 * 8]);
         multiply(s[2 * j], q[i], b[0], b[1]);
         multiply(s[2 * j + 1], q[i], b[2], b[3]);
       }
@@ -133,7 +156,7 @@ struct Warp {
 #pragma unroll
       for (int i = 0; i < Width / 16; ++i) {
         uint32_t b[4];
-        load_transposed(b, &shared.v[16 * j + lane / 8 % 2 * 8 + lane % 8][16 * i + lane / 16 * 8]);
+        load_transposed(b, &tile.v[16 * j + lane / 8 % 2 * 8 + lane % 8][16 * i + lane / 16 * 8]);
         multiply(out[2 * i], p, b[0], b[1]);
         multiply(out[2 * i + 1], p, b[2], b[3]);
       }
@@ -171,14 +194,18 @@ __global__ void __launch_bounds__(kThreads) forward(const __grid_constant__ Argu
       warp.out[i][2 * r] = warp.out[i][2 * r + 1] = 0;
     }
   }
-  for (int base = keys_begin; base < keys_end; base += kKeys) {
+  const auto ask = [&](int number) {
+    const int base = keys_begin + number * kKeys;
+    ask_for_tile<Width>(shared.tiles[number % 2], a, [&](int i) {
+      return base + i < keys_end ? key_at(a, sequence, base + i, kv_head) : int64_t{-1};
+    });
+  };
+  ask(0);
+  for (int number = 0, base = keys_begin; base < keys_end; ++number, base += kKeys) {
+    ask(number + 1);
+    wait_for_tile();
+    warp.take(shared.tiles[number % 2], base, a.scale * 1.4426950408889634f);
     __syncthreads();
-    const auto offset = [&](int i) {
-      return base + i < keys_end ? key_at(a, sequence, base + i, kv_head) : -1;
-    };
-    load_tile<Width>(shared, a, offset);
-    __syncthreads();
-    warp.take(shared, base, a.scale * 1.4426950408889634f);
   }
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
@@ -210,6 +237,10 @@ void launch_for_width(Cuda& cuda, dim3 blocks, const Arguments& a) {
   CHECK(a.head_dim <= 256, "heads of {}: at most 256", a.head_dim);
   if (a.head_dim <= 64)
     launch<64>(cuda, blocks, a);
+  else if (a.head_dim <= 80)
+    launch<80>(cuda, blocks, a);
+  else if (a.head_dim <= 96)
+    launch<96>(cuda, blocks, a);
   else if (a.head_dim <= 128)
     launch<128>(cuda, blocks, a);
   else

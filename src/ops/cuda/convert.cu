@@ -1,19 +1,33 @@
+// Element by element, eight at a time.
 #include "ops/convert.h"
-
-#include "base/cuda/state.h"
+#include "ops/cuda/vector.cuh"
 
 namespace poro {
 namespace {
 
-__device__ float as_float(float value) { return value; }
-__device__ float as_float(__half value) { return __half2float(value); }
-__device__ float as_float(__nv_bfloat16 value) { return __bfloat162float(value); }
-__device__ double as_float(double value) { return value; }
+constexpr int kThreads = 256, kEach = 8;
+
+__device__ double widened(double value) {
+  return value;
+}
+template <class T>
+__device__ float widened(T value) {
+  return to_float(value);
+}
 
 template <class From, class To>
-__global__ void convert(const From* from, To* to, int64_t count) {
-  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < count; i += int64_t{gridDim.x} * blockDim.x)
-    to[i] = To(as_float(from[i]));
+__global__ void __launch_bounds__(kThreads)
+    convert_kernel(const From* from, To* to, int64_t count, bool is_aligned) {
+  const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * kEach, left = count - at;
+  if (is_aligned && left >= kEach) {
+    const Pack<From, kEach> pack = load_pack<kEach>(from + at);
+    Pack<To, kEach> result;
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) result.v[i] = To(widened(pack.v[i]));
+    *reinterpret_cast<Pack<To, kEach>*>(to + at) = result;
+  } else {
+    for (int i = 0; i < kEach && i < left; ++i) to[at + i] = To(widened(from[at + i]));
+  }
 }
 
 }  // namespace
@@ -21,10 +35,11 @@ __global__ void convert(const From* from, To* to, int64_t count) {
 void run(Cuda& cuda, const Convert& op) {
   const int64_t count = op.from.elements();
   if (count == 0) return;
-  const int blocks = static_cast<int>(std::min<int64_t>((count + 255) / 256, 16 * cuda.state().num_multiprocessors()));
   with_type<DType::kF32, DType::kBF16, DType::kF16, DType::kF64>(op.from.dtype, [&]<class From>() {
     with_type<DType::kF32, DType::kBF16, DType::kF16, DType::kF64>(op.to.dtype, [&]<class To>() {
-      convert<<<blocks, 256, 0, cuda.state().stream>>>(gpu_data<const From>(op.from), gpu_data<To>(op.to), count);
+      convert_kernel<<<blocks_of(count, kThreads * kEach), kThreads, 0, cuda.state().stream>>>(
+          gpu_data<const From>(op.from), gpu_data<To>(op.to), count,
+          is_packed(0, kEach, {op.from.data, op.to.data}));
     });
   });
   CUDA_CHECK_LAUNCH();

@@ -1,5 +1,6 @@
 // The fused steps of decoding as work of the ring (ops/cuda/weight_ring.h). The two halves of a tile are rows that belong together:
 // the two of a rotated pair, or gate and up.
+#include "ops/cuda/batch_rows.h"
 #include "ops/cuda/ring_matrix.h"
 #include "ops/decode_steps.h"
 
@@ -149,11 +150,11 @@ bool launch_fused(Cuda& cuda, const NormGateUp& op) {
 }  // namespace few_rows
 
 void run(Cuda& cuda, const NormQkv& op) {
-  if (!few_rows::launch_fused(cuda, op)) run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
+  if (!few_rows::launch_fused(cuda, op) && !run_batch_rows(cuda, op)) run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
 }
 
 void run(Cuda& cuda, const NormGateUp& op) {
-  if (!few_rows::launch_fused(cuda, op)) run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
+  if (!few_rows::launch_fused(cuda, op) && !run_batch_rows(cuda, op)) run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
 }
 
 }  // namespace poro

@@ -1,6 +1,7 @@
 // Products by cuBLASLt, with the residual added in its epilogue; those of a few rows by kernels of our own.
 #include "ops/linear.h"
 
+#include "ops/cuda/batch_rows.h"
 #include "ops/cuda/few_rows.h"
 #include "ops/cuda/linear_quantized.h"
 #include "ops/cuda/matmul.h"
@@ -25,7 +26,7 @@ std::byte* weights_scratch(Cuda& cuda, const Tensor& values, DType dtype) {
 void run(Cuda& cuda, const Linear& op) {
   if (op.x.dim(0) == 0) return;
   check_types(op.x, op.y, op.residual);
-  if (run_few_rows(cuda, op)) return;
+  if (run_few_rows(cuda, op) || run_batch_rows(cuda, op)) return;
   if (op.w.is_quantised()) return run_quantised(cuda, op);
   const DType dtype = op.x.dtype;
   const void* w = values_as(cuda, op.w.values, dtype, weights_scratch(cuda, op.w.values, dtype));

@@ -1,5 +1,6 @@
 // One block for a row, which stays in registers between the sum and the product. The gradient of the weights
 // is summed in two fixed steps: over the rows of a block, in its registers, and over the blocks.
+#include "ops/cuda/overlap.cuh"
 #include "ops/cuda/vector.cuh"
 #include "ops/norm.h"
 
@@ -29,6 +30,8 @@ __global__ void __launch_bounds__(kMostThreads)
   const int64_t row = static_cast<int64_t>(blockIdx.x) * width;
   RowPart<X, N, K> kept;
   RowPart<W, N, K> weights;
+  let_next_kernel_start();
+  wait_for_previous_kernel();
   kept.load(x + row, width);
   weights.load(w, width);
   float sum = 0;
@@ -164,9 +167,10 @@ void run(Cuda& cuda, const RmsNorm& op) {
   with_type<DType::kBF16, DType::kF32>(op.x.dtype, [&]<class X>() {
     with_type<DType::kBF16, DType::kF32, DType::kF16>(op.w.dtype, [&]<class W>() {
       with_row<4>(width, {op.x.data, op.w.data, op.y.data}, [&]<int N, int K>(unsigned threads) {
-        norm_kernel<X, W, N, K><<<static_cast<unsigned>(op.x.dim(0)), threads, 0, cuda.state().stream>>>(
-            gpu_data<X>(op.x), gpu_data<W>(op.w), gpu_data<X>(op.y), gpu_data<float>(op.rstd), width,
-            static_cast<float>(op.eps));
+        launch(cuda, norm_kernel<X, W, N, K>, op.rstd ? Overlap::kNone : Overlap::kPrevious,
+               {.blocks = static_cast<unsigned>(op.x.dim(0)), .threads = threads}, gpu_data<const X>(op.x),
+               gpu_data<const W>(op.w), gpu_data<X>(op.y), gpu_data<float>(op.rstd), width,
+               static_cast<float>(op.eps));
       });
     });
   });

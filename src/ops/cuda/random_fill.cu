@@ -1,6 +1,6 @@
-#include "ops/random_fill.h"
-
+#include "base/cuda/philox.cuh"
 #include "base/cuda/state.h"
+#include "ops/random_fill.h"
 
 namespace poro {
 namespace {
@@ -8,10 +8,11 @@ namespace {
 __global__ void fill(__nv_bfloat16* out, int64_t count, uint64_t seed, uint64_t stream) {
   const int64_t block = blockIdx.x * int64_t{blockDim.x} + threadIdx.x;
   if (block * 4 >= count) return;
-  const std::array<uint32_t, 4> words = philox(seed, static_cast<uint64_t>(block), stream);
+  const uint4 drawn = gpu_philox(seed, static_cast<uint64_t>(block), stream);
+  const uint32_t words[4] = {drawn.x, drawn.y, drawn.z, drawn.w};
 #pragma unroll
   for (int i = 0; i < 4; ++i)
-    if (block * 4 + i < count) out[block * 4 + i] = __float2bfloat16(random_fill_value(words[static_cast<size_t>(i)]));
+    if (block * 4 + i < count) out[block * 4 + i] = __float2bfloat16(random_fill_value(words[i]));
 }
 
 }  // namespace
@@ -19,7 +20,8 @@ __global__ void fill(__nv_bfloat16* out, int64_t count, uint64_t seed, uint64_t 
 void run(Cuda& cuda, const RandomFill& op) {
   const int64_t count = op.to.elements(), blocks = (count + 1023) / 1024;
   if (count == 0) return;
-  fill<<<static_cast<unsigned>(blocks), 256, 0, cuda.state().stream>>>(gpu_data<__nv_bfloat16>(op.to), count, op.seed, op.stream);
+  fill<<<static_cast<unsigned>(blocks), 256, 0, cuda.state().stream>>>(gpu_data<__nv_bfloat16>(op.to), count,
+                                                                       op.seed, op.stream);
   CUDA_CHECK_LAUNCH();
 }
 

@@ -105,7 +105,7 @@ inline bool is_packed(int64_t width, int elements, std::initializer_list<const v
   return result;
 }
 
-struct Add {
+struct Plus {
   template <class T>
   __device__ T operator()(T a, T b) const {
     return a + b;
@@ -116,7 +116,7 @@ struct Highest {
   __device__ float operator()(float a, float b) const { return fmaxf(a, b); }
 };
 
-template <class T, class Join = Add>
+template <class T, class Join = Plus>
 __device__ __forceinline__ T warp_reduce(T value, Join join = {}) {
 #pragma unroll
   for (int distance = kWarp / 2; distance > 0; distance /= 2)
@@ -126,7 +126,7 @@ __device__ __forceinline__ T warp_reduce(T value, Join join = {}) {
 
 // The result on every thread of a block of whole warps; all of them must come here. `empty` joined with
 // anything is that.
-template <class T, class Join = Add>
+template <class T, class Join = Plus>
 __device__ __forceinline__ T block_reduce(T value, Join join = {}, T empty = {}) {
   __shared__ T parts[kWarp];
   value = warp_reduce(value, join);

@@ -9,10 +9,10 @@
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-#include <cuda_fp8.h>
 
 #include <cstdint>
 
+#include "ops/cuda/fp8.cuh"
 #include "ops/quantize.h"
 
 namespace poro {
@@ -71,15 +71,7 @@ struct WeightFormat<DType::kBF16> {
   }
 };
 
-// Four weights of a byte each: the words of columns (0, 1) and (2, 3).
-__device__ inline uint2 widen_f8(uint32_t bytes) {
-  // One instruction for each pair where the GPU has it, from compute capability 8.9 on.
-  const auto pair = [](uint32_t two) {
-    const __half2_raw half = __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(two), __NV_E4M3);
-    return uint32_t{half.x} | uint32_t{half.y} << 16;
-  };
-  return {pair(bytes & 0xffffu), pair(bytes >> 16)};
-}
+// Four weights of a byte each: the words of columns (0, 1) and (2, 3), as widen_f8 makes them.
 // Levels are kept as level + 128, which or-ed into the mantissa of 1024 is 1152 + level.
 __device__ inline uint2 widen_i8(uint32_t bytes) {
   const __half2 offset = __halves2half2(__ushort_as_half(0x6480), __ushort_as_half(0x6480));  // 1152

@@ -56,6 +56,11 @@ std::vector<CachedCase> gpu_cached_cases() {
     }
     for (const int64_t group : {1, 2, 3, 5, 8, 16})
       cases.push_back({{{1, 333}, {2, 700}}, 64, {2 * group, 2, 128}, dtype});
+    CachedCase many{{}, 64, {8, 4, 128}, dtype};
+    for (int32_t length = 1; length <= 1200; length += 29) many.sequences.push_back({1, length});
+    cases.push_back(many);
+    many.heads = {8, 4, 64};
+    cases.push_back(many);
   }
   return cases;
 }
@@ -332,25 +337,30 @@ TEST_F(CudaCachedAttention, ReplaysAtAnyLength) {
   }
 }
 
-// A sequence's bits do not depend on its neighbours in the batch.
+// A sequence's bits do not depend on its neighbours in the batch, also where those are so many that other
+// blocks compute it.
 TEST_F(CudaCachedAttention, DecodesASequenceAloneAsInABatch) {
   Device& device = gpu(DType::kBF16);
-  const CachedCase c{{{1, 40}, {1, 1000}, {1, 2500}, {1, 300}}, 32, {8, 2, 128}, DType::kBF16};
-  const Cache cache = make_cache(c);
-  const Guarded q = random_tensor(DType::kBF16, {cache.tokens, c.heads.queries, c.heads.dim}, 1, 2.0);
-  const CachedOnGpu batch(device, q, cache, cache.keys, cache.values, 0);
-  run(device, batch.op);
-  const Guarded together = batch.y.fetch();
-  for (int64_t b = 0; b < 4; ++b) {
-    const GpuTensor y(device, DType::kBF16, {1, c.heads.queries, c.heads.dim}),
-        row_starts(device, ints({0, 1}));
-    CachedAttention alone = batch.op;
-    alone.q = batch.q.tensor().rows(b, 1), alone.y = y, alone.row_starts = row_starts;
-    alone.page_table = batch.page_table.tensor().rows(b, 1),
-    alone.lengths = batch.lengths.tensor().rows(b, 1);
-    alone.max_length = c.sequences[static_cast<size_t>(b)].length;
-    run(device, alone);
-    EXPECT_TRUE(equal_bits(y.fetch(), together.tensor().rows(b, 1))) << "sequence " << b;
+  for (const int copies : {1, 9}) {
+    CachedCase c{{}, 32, {8, 2, 128}, DType::kBF16};
+    for (int i = 0; i < copies; ++i)
+      c.sequences.insert(c.sequences.end(), {{1, 40}, {1, 1000}, {1, 2500}, {1, 300}});
+    const Cache cache = make_cache(c);
+    const Guarded q = random_tensor(DType::kBF16, {cache.tokens, c.heads.queries, c.heads.dim}, 1, 2.0);
+    const CachedOnGpu batch(device, q, cache, cache.keys, cache.values, 0);
+    run(device, batch.op);
+    const Guarded together = batch.y.fetch();
+    for (int64_t b = 0; b < std::ssize(c.sequences); ++b) {
+      const GpuTensor y(device, DType::kBF16, {1, c.heads.queries, c.heads.dim}),
+          row_starts(device, ints({0, 1}));
+      CachedAttention alone = batch.op;
+      alone.q = batch.q.tensor().rows(b, 1), alone.y = y, alone.row_starts = row_starts;
+      alone.page_table = batch.page_table.tensor().rows(b, 1),
+      alone.lengths = batch.lengths.tensor().rows(b, 1);
+      alone.max_length = c.sequences[static_cast<size_t>(b)].length;
+      run(device, alone);
+      EXPECT_TRUE(equal_bits(y.fetch(), together.tensor().rows(b, 1))) << "sequence " << b;
+    }
   }
 }
 

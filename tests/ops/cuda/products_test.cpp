@@ -19,6 +19,9 @@ std::vector<ProductCase> cases() {
   std::vector<ProductCase> all(std::begin(kProductCases), std::end(kProductCases));
   for (const ProductCase& c : {ProductCase{9, 64, 40, DType::kBF16},
                                {17, 4096, 264, DType::kBF16},
+                               {16, 512, 4224, DType::kBF16},
+                               {32, 4096, 1003, DType::kBF16},
+                               {33, 14336, 384, DType::kBF16},
                                {512, 130, 1, DType::kBF16},
                                {8192, 40, 24, DType::kBF16},
                                {40, 3000, 11, DType::kF32}})
@@ -139,6 +142,24 @@ TEST_F(CudaLinear, OfAModelsSizeIsRightWhereItIsAskedAndRepeats) {
     run(device, LinearWeightGradient{.dy = y, .x = gpu_x, .dw = *each, .operands = DType::kBF16});
   }
   EXPECT_TRUE(equal_bits(dw.fetch(), dw_again.fetch()));
+}
+
+// A product that comes often is measured, and may go on with another algorithm.
+TEST_F(CudaLinear, KeepsItsBitsHoweverOftenItComes) {
+  Device& device = gpu(DType::kBF16);
+  const GpuTensor x(device, random_tensor(DType::kBF16, {700, 1024}, 1)),
+      w(device, random_tensor(DType::kBF16, {1536, 1024}, 2)),
+      start(device, random_tensor(DType::kBF16, {700, 1536}, 3));
+  const auto product = [&](const Tensor& residual) {
+    const GpuTensor y(device, DType::kBF16, {700, 1536});
+    run(device, Linear{.x = x, .w = {.values = w}, .y = y, .residual = residual});
+    return y.fetch();
+  };
+  const Guarded first = product({}), with_residual = product(start);
+  for (int i = 0; i < 80; ++i) {
+    ASSERT_TRUE(equal_bits(product({}), first)) << i;
+    ASSERT_TRUE(equal_bits(product(start), with_residual)) << i;
+  }
 }
 
 }  // namespace
