@@ -24,7 +24,7 @@ constexpr int kUnitChunks = 2;  // A unit of the ring: so many chunks of each of
 constexpr int kWarps = 16;
 constexpr int kThreads = kWarps * 32;
 constexpr int kMostUnits = 6;  // In a warp's ring.
-constexpr int kPlaces = 4;      // For the sums of tiles that are under way.
+constexpr int kPlaces = 4;     // For the sums of tiles that are under way, at most.
 
 // Eight rows of a matrix, less at its end.
 struct HalfTile {
@@ -95,8 +95,11 @@ __host__ __device__ constexpr int token_stride(int chunks) {
 __host__ __device__ constexpr int partial_width(int tokens) {
   return (tokens + 1) / 2 * 2;
 }
+__host__ __device__ constexpr int num_places(int tokens) {
+  return tokens <= 4 ? kPlaces : kPlaces / 2;
+}
 __host__ __device__ constexpr int partial_floats(int tokens) {
-  return kPlaces * kWarps * kTileRows * partial_width(tokens);
+  return num_places(tokens) * kWarps * kTileRows * partial_width(tokens);
 }
 
 // Where the sums of each group of columns start, so that unsigned levels count as signed ones.
@@ -113,7 +116,7 @@ __host__ __device__ constexpr int unit_bytes() {
 struct Layout {
   int x, starts, partials, extra, stats, factors, barriers, total;
 };
-// `activation_bytes`: for x and, where a format wants them, the starts of its sums.
+// `extra_bytes`: what the Work wants.
 template <class Format>
 __host__ __device__ constexpr Layout layout(int units, int tokens, int chunks, int extra_bytes) {
   Layout at = {};
@@ -494,14 +497,16 @@ struct Memory {
   }
 };
 
-// This block's tiles of a product. `turn` counts the tiles of the kernel.
+// This block's tiles of a product.
 template <class Format, class Work, class Source>
-__device__ __forceinline__ void consume(const Work& work, Feed<Format, Source>& feed, const Memory& memory, int& turn) {
+__device__ __forceinline__ void consume(const Work& work, Feed<Format, Source>& feed, const Memory& memory) {
   const Shared& s = work.shared;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4, width = partial_width(s.tokens);
   const bool has_token = g < s.tokens;
   const std::byte* my_x = memory.x + (has_token ? g : 0) * token_stride<Format>(s.chunks) + c * 16;
   const float* my_starts = memory.starts + min(2 * c, width - 2);
+  const int places = num_places(s.tokens);
+  int turn = 0;
   for (int tile = blockIdx.x; tile < s.num_tiles; tile += gridDim.x, ++turn) {
     const bool finishes = turn % kWarps == warp;
     Finish<Work> finish;
@@ -511,8 +516,8 @@ __device__ __forceinline__ void consume(const Work& work, Feed<Format, Source>& 
       consume_unit<Format>(sums, feed.wait(), first, s.chunks, my_x, has_token, my_starts, width);
       feed.next();
     }
-    const int place = turn % kPlaces;
-    const uint32_t parity = turn / kPlaces & 1;
+    const int place = turn % places;
+    const uint32_t parity = turn / places & 1;
     float* of_turn = memory.partials + place * kWarps * kTileRows * width;
     memory.barriers->empty[place].wait(parity ^ 1);
     if (2 * c < width) {
@@ -559,8 +564,7 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Wo
   work.prepare(memory.extra);
   load_activations<Format>(s, memory.x, memory.starts, norm, memory.stats, memory.factors);
   __syncthreads();
-  int turn = 0;
-  consume<Format>(work, feed, memory, turn);
+  consume<Format>(work, feed, memory);
 #endif
 }
 
