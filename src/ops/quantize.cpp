@@ -1,6 +1,7 @@
 #include "ops/quantize.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -54,7 +55,8 @@ Shape block_shape(const Quantization& quantization) {
 Shape gpu_rows_shape(const Quantization& quantization) {
   const auto blocks = [&](int64_t columns) { return (quantization.shape[1] + columns - 1) / columns; };
   if (quantization.dtype == DType::kI4)
-    return {quantization.shape[0], blocks(GpuInt4::kBlockColumns) * GpuInt4::kBlockBytes};
+    return {(quantization.shape[0] + GpuInt4::kPanelRows - 1) / GpuInt4::kPanelRows * GpuInt4::kPanelRows,
+            GpuInt4::row_bytes(quantization.shape[1])};
   CHECK(quantization.dtype == DType::kF8 || quantization.dtype == DType::kI8, "{} is not a quantised type",
         dtype_name(quantization.dtype));
   return {quantization.shape[0], blocks(64) * 64};
@@ -119,10 +121,11 @@ float gpu_row_value(const Matrix& matrix, int64_t row, int64_t column) {
   }
   uint32_t word;
   BFloat16 scale;
-  std::memcpy(&word, bytes + GpuInt4::word_at(column), sizeof word);
-  std::memcpy(&scale, bytes + GpuInt4::scale_at(column), sizeof scale);
-  const float magnitude = GpuInt4::kMagnitudes[word >> GpuInt4::kMagnitudeBits[column % 8] & 7u];
-  return (word >> GpuInt4::kSignBits[column % 8] & 1u ? -magnitude : magnitude) * static_cast<float>(scale);
+  const int64_t row_bytes = matrix.values.dim(1);
+  std::memcpy(&word, matrix.values.data + GpuInt4::word_at(row, column, row_bytes), sizeof word);
+  std::memcpy(&scale, matrix.values.data + GpuInt4::scale_at(row, column, row_bytes), sizeof scale);
+  const uint32_t code = std::rotr(word, GpuInt4::turn(column)) & 15u;
+  return (static_cast<float>(code) - GpuInt4::kMiddle) * static_cast<float>(scale);
 }
 
 }  // namespace

@@ -20,8 +20,9 @@ struct Plain {
   int64_t inputs;
 };
 
-__device__ float plain_weight(DType dtype, const std::byte* row, int64_t column) {
-  switch (dtype) {
+__device__ float plain_weight(const Plain& p, int64_t output, int64_t column) {
+  const std::byte* row = p.w.values + output * p.w.pitch;
+  switch (p.dtype) {
     case DType::kF32: return reinterpret_cast<const float*>(row)[column];
     case DType::kF16: return __half2float(reinterpret_cast<const __half*>(row)[column]);
     case DType::kBF16: return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(row)[column]);
@@ -29,20 +30,18 @@ __device__ float plain_weight(DType dtype, const std::byte* row, int64_t column)
     case DType::kI8: return static_cast<float>(static_cast<uint8_t>(row[column])) - 128.0f;
     default: break;
   }
-  uint32_t pairs[4];
-  widen_i4(*reinterpret_cast<const uint32_t*>(row + int4_word_at(column)), pairs);
-  const uint32_t low = column % 4 < 2 ? pairs[0] : pairs[1], high = column % 4 < 2 ? pairs[2] : pairs[3];
-  const uint32_t pair = column % 8 < 4 ? low : high;
-  const uint16_t bits = static_cast<uint16_t>(column % 2 == 0 ? pair & 0xffffu : pair >> 16);
-  return __half2float(__ushort_as_half(bits)) * __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(row + int4_scale_at(column)));
+  const std::byte *word = p.w.values + GpuInt4::word_at(output, column, p.w.pitch),
+                  *scale = p.w.values + GpuInt4::scale_at(output, column, p.w.pitch);
+  return int4_level(*reinterpret_cast<const uint32_t*>(word), column) * __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(scale));
 }
 
 // Eight neighbouring weights.
-__device__ void plain_weights(DType dtype, const std::byte* row, int64_t column, float (&w)[8]) {
-  if (dtype == DType::kF32) {
+__device__ void plain_weights(const Plain& p, int64_t output, int64_t column, float (&w)[8]) {
+  const std::byte* row = p.w.values + output * p.w.pitch;
+  if (p.dtype == DType::kF32) {
     const float4 a = *reinterpret_cast<const float4*>(row + column * 4), b = *reinterpret_cast<const float4*>(row + column * 4 + 16);
     w[0] = a.x, w[1] = a.y, w[2] = a.z, w[3] = a.w, w[4] = b.x, w[5] = b.y, w[6] = b.z, w[7] = b.w;
-  } else if (dtype == DType::kBF16) {
+  } else if (p.dtype == DType::kBF16) {
     const uint4 raw = *reinterpret_cast<const uint4*>(row + column * 2);
     const uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
     for (int i = 0; i < 4; ++i) {
@@ -50,7 +49,7 @@ __device__ void plain_weights(DType dtype, const std::byte* row, int64_t column,
       w[2 * i] = pair.x, w[2 * i + 1] = pair.y;
     }
   } else {
-    for (int i = 0; i < 8; ++i) w[i] = plain_weight(dtype, row, column + i);
+    for (int i = 0; i < 8; ++i) w[i] = plain_weight(p, output, column + i);
   }
 }
 
@@ -65,16 +64,15 @@ __global__ void __launch_bounds__(kPlainWarps * 32) plain_kernel(const __grid_co
   const int64_t output = int64_t{blockIdx.x} * kPlainWarps + threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
   if (output >= p.w.outputs) return;
-  const std::byte* row = p.w.values + output * p.w.pitch;
   constexpr int kStep = kAligned ? 8 : 1;
   float sums[kFewRows] = {};
 #pragma unroll 2
   for (int64_t column = lane * kStep; column < p.inputs; column += 32 * kStep) {
     float w[kStep];
     if constexpr (kAligned)
-      plain_weights(p.dtype, row, column, w);
+      plain_weights(p, output, column, w);
     else
-      w[0] = plain_weight(p.dtype, row, column);
+      w[0] = plain_weight(p, output, column);
 #pragma unroll
     for (int t = 0; t < kFewRows; ++t) {
       if (t >= p.tokens) break;

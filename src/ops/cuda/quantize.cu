@@ -88,19 +88,9 @@ void launch_rows(Cuda& cuda, const RowsToF8& task) {
   CUDA_CHECK_LAUNCH();
 }
 
-struct Nearest {
-  float level;
-  uint32_t code;
-};
-__device__ Nearest nearest_magnitude(float v) {
-  constexpr float kLevels[8] = {GpuInt4::kMagnitudes[0], GpuInt4::kMagnitudes[1], GpuInt4::kMagnitudes[2],
-                                GpuInt4::kMagnitudes[3], GpuInt4::kMagnitudes[4], GpuInt4::kMagnitudes[5],
-                                GpuInt4::kMagnitudes[6], GpuInt4::kMagnitudes[7]};
-  Nearest nearest = {kLevels[0], 0};
-#pragma unroll
-  for (int k = 1; k < 8; ++k)
-    if (v > 0.5f * (kLevels[k - 1] + kLevels[k])) nearest = {kLevels[k], static_cast<uint32_t>(k)};
-  return nearest;
+// The magnitude, in steps, that a code can have and that is nearest: k + 1/2.
+__device__ float nearest_magnitude(float v) {
+  return fminf(floorf(v), 7.0f) + 0.5f;
 }
 
 __device__ float warp_sum(float value) {
@@ -122,10 +112,10 @@ __device__ float group_scale(const float (&magnitudes)[2]) {
     const float reach =
         1.0f -
         0.07f * static_cast<float>(candidate);  // Of the largest weight: where the longest level is put.
-    const float inverse = GpuInt4::kMagnitudes[7] / (largest * reach);
+    const float inverse = GpuInt4::kMiddle / (largest * reach);
     float product = 0, square = 0;
     for (const float magnitude : magnitudes) {
-      const float level = nearest_magnitude(magnitude * inverse).level;
+      const float level = nearest_magnitude(magnitude * inverse);
       product += magnitude * level;
       square += level * level;
     }
@@ -135,14 +125,6 @@ __device__ float group_scale(const float (&magnitudes)[2]) {
     if (gain > best_gain) best_gain = gain, best_scale = scale;
   }
   return best_scale;
-}
-
-__device__ uint32_t code_bits(int column, uint32_t code, bool is_negative) {
-  constexpr int kMagnitudeBits[8] = {4, 12, 0, 8, 20, 28, 16, 24},
-                kSignBits[8] = {15, 31, 7, 23, 11, 27, 3, 19};
-  static_assert(GpuInt4::kMagnitudeBits[5] == 28 && GpuInt4::kSignBits[5] == 27,
-                "the tables of ops/quantize.h");
-  return code << kMagnitudeBits[column % 8] | (is_negative ? 1u : 0u) << kSignBits[column % 8];
 }
 
 struct Int4Rows {
@@ -165,14 +147,17 @@ __global__ void __launch_bounds__(kGroupWarps * 32) quantize_groups(const T* sou
   const __nv_bfloat16 scale = __float2bfloat16_rn(group_scale(magnitudes));
   const float step = __bfloat162float(scale), inverse = step > 0 ? 1.0f / step : 0.0f;
   uint32_t word = 0;
-  for (int i = 0; i < 2; ++i)
-    word |= code_bits(2 * lane + i, nearest_magnitude(magnitudes[i] * inverse).code, w[i] < 0);
+  for (int i = 0; i < 2; ++i) {
+    const float level = copysignf(nearest_magnitude(magnitudes[i] * inverse), w[i]);
+    const uint32_t code = static_cast<uint32_t>(level + GpuInt4::kMiddle);
+    word |= __funnelshift_l(code, code, GpuInt4::turn(2 * lane + i));
+  }
   word |= __shfl_xor_sync(0xffffffffu, word, 1);
   word |= __shfl_xor_sync(0xffffffffu, word, 2);
-  std::byte* to = target.values + row * target.pitch;
+  std::byte* to = target.values;
   const int64_t column = group * GpuInt4::kColumns + 2 * lane;
-  if (lane == 0) *reinterpret_cast<__nv_bfloat16*>(to + int4_scale_at(column)) = scale;
-  if (lane % 4 == 0) *reinterpret_cast<uint32_t*>(to + int4_word_at(column)) = word;
+  if (lane == 0) *reinterpret_cast<__nv_bfloat16*>(to + GpuInt4::scale_at(row, column, target.pitch)) = scale;
+  if (lane % 4 == 0) *reinterpret_cast<uint32_t*>(to + GpuInt4::word_at(row, column, target.pitch)) = word;
 }
 
 // Eight columns of a row.
@@ -184,19 +169,17 @@ struct QuantisedRows {
 };
 
 __device__ void widen_eight(const QuantisedRows& from, int64_t row, int64_t column, float (&w)[8]) {
-  const std::byte* bytes = from.values + row * from.pitch;
-  uint32_t pairs[4];
-  float scale;
   if (from.dtype == DType::kI4) {
-    widen_i4(*reinterpret_cast<const uint32_t*>(bytes + int4_word_at(column)), pairs);
-    scale = __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(bytes + int4_scale_at(column)));
-  } else {
-    const uint2 raw = *reinterpret_cast<const uint2*>(bytes + column);
-    const uint2 a = from.dtype == DType::kF8 ? widen_f8(raw.x) : widen_i8(raw.x),
-                b = from.dtype == DType::kF8 ? widen_f8(raw.y) : widen_i8(raw.y);
-    pairs[0] = a.x, pairs[1] = a.y, pairs[2] = b.x, pairs[3] = b.y;
-    scale = from.scales[row];
+    const uint32_t word = *reinterpret_cast<const uint32_t*>(from.values + GpuInt4::word_at(row, column, from.pitch));
+    const float scale = __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(from.values + GpuInt4::scale_at(row, column, from.pitch)));
+    for (int i = 0; i < 8; ++i) w[i] = int4_level(word, i) * scale;
+    return;
   }
+  const uint2 raw = *reinterpret_cast<const uint2*>(from.values + row * from.pitch + column);
+  const uint2 a = from.dtype == DType::kF8 ? widen_f8(raw.x) : widen_i8(raw.x),
+              b = from.dtype == DType::kF8 ? widen_f8(raw.y) : widen_i8(raw.y);
+  const uint32_t pairs[4] = {a.x, a.y, b.x, b.y};
+  const float scale = from.scales[row];
   for (int i = 0; i < 4; ++i) {
     const float2 pair = __half22float2(reinterpret_cast<const __half2&>(pairs[i]));
     w[2 * i] = pair.x * scale, w[2 * i + 1] = pair.y * scale;

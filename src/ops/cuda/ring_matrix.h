@@ -23,7 +23,7 @@ inline bool fits_ring(Cuda& cuda, const Tensor& x, const Matrix& w) {
   return cuda.state().capability() >= 90 && x.dtype == DType::kBF16 && x.dim(0) <= kMaxTokens &&
          x.dim(1) % 8 == 0 && is_aligned(x.data) && is_aligned(w.values.data) &&
          (w.is_quantised() || w.dtype() == DType::kBF16) &&
-         row_bytes(w) % (w.dtype() == DType::kI4 ? GpuInt4::kBlockBytes : kChunkBytes) == 0;
+         (w.dtype() == DType::kI4 ? x.dim(1) % GpuInt4::kColumns == 0 : row_bytes(w) % kChunkBytes == 0);
 }
 
 inline Shared ring_shared(const Tensor& x, const Matrix& w, int64_t num_tiles) {
@@ -31,7 +31,7 @@ inline Shared ring_shared(const Tensor& x, const Matrix& w, int64_t num_tiles) {
           .tokens = static_cast<int>(x.dim(0)),
           .inputs = static_cast<int>(x.dim(1)),
           .x_stride = static_cast<int>(x.dim(1)),
-          .chunks = static_cast<int>(w.dtype() == DType::kI4 ? row_bytes(w) / GpuInt4::kBlockBytes * 4
+          .chunks = static_cast<int>(w.dtype() == DType::kI4 ? row_bytes(w) * GpuInt4::kPanelRows / GpuInt4::kUnitBytes * 2
                                                              : row_bytes(w) / kChunkBytes),
           .num_tiles = static_cast<int>(num_tiles)};
 }

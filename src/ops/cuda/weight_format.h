@@ -38,36 +38,20 @@ __device__ inline void multiply(Sums& sums, uint32_t low0, uint32_t low1, uint32
         : "r"(low0), "r"(high0), "r"(low1), "r"(high1), "r"(x0), "r"(x1));
 }
 
-// A chunk is 64 bytes of each row: 16 for each lane of a quad. Four chunks are a block, with which the scales
-// of its groups lie where the format has those. widen() makes operands of them, once for all tokens: kWords
-// words of each row. kPieces is how many times eight columns of a lane's activations they meet; piece j of
-// lane c lies at 64 j + 16 c of the chunk's activations.
+// A chunk is 64 bytes of each row: 16 for each lane of a quad; chunk_at() says where it lies in the row, or in the
+// panel of eight rows, where the format has those and with them the scales of groups. kPieces is how many times eight columns of a lane's activations they meet; piece j of lane c lies at 64 j + 16 c of the chunk's
+// activations.
 template <DType>
 struct WeightFormat;
 
-// The words of the low and the high row of a lane.
-template <int kWords>
-struct Operands {
-  uint32_t low[kWords], high[kWords];
-};
-
-// Words [first, first + 4) of the operands with one piece of activations: sixteen columns twice.
-template <bool kIsHalf, int kWords>
-__device__ inline void multiply_piece(Sums& sums, const Operands<kWords>& w, int first, const uint4& x) {
-  multiply<kIsHalf>(sums, w.low[first], w.low[first + 1], w.high[first], w.high[first + 1], x.x, x.y);
-  multiply<kIsHalf>(sums, w.low[first + 2], w.low[first + 3], w.high[first + 2], w.high[first + 3], x.z, x.w);
-}
-
 template <>
 struct WeightFormat<DType::kBF16> {
-  static constexpr int kChunkColumns = 32, kBlockBytes = 256, kPieces = 1, kWords = 4;
-  static constexpr bool kIsHalf = false, kHasRowScales = false, kHasGroupScales = false;
-  __device__ static Operands<kWords> widen(const uint4& low, const uint4& high) {
-    return {{low.x, low.y, low.z, low.w}, {high.x, high.y, high.z, high.w}};
-  }
-  __device__ static void add(Sums& sums, const Operands<kWords>& w, const uint4 (&x)[kPieces], uint32_t,
-                             uint32_t) {
-    multiply_piece<false>(sums, w, 0, x[0]);
+  static constexpr int kChunkColumns = 32, kPieces = 1;
+  static constexpr bool kIsHalf = false, kHasRowScales = false, kIsPanels = false;
+  __device__ static int chunk_at(int chunk) { return chunk * 64; }
+  __device__ static void add(Sums& sums, const uint4& low, const uint4& high, const uint4 (&x)[kPieces]) {
+    multiply<false>(sums, low.x, low.y, high.x, high.y, x[0].x, x[0].y);
+    multiply<false>(sums, low.z, low.w, high.z, high.w, x[0].z, x[0].w);
   }
 };
 
@@ -83,19 +67,19 @@ __device__ inline uint2 widen_i8(uint32_t bytes) {
 
 template <bool kIsFloat>
 struct ByteFormat {
-  static constexpr int kChunkColumns = 64, kBlockBytes = 256, kPieces = 2, kWords = 8;
-  static constexpr bool kIsHalf = true, kHasRowScales = true, kHasGroupScales = false;
+  static constexpr int kChunkColumns = 64, kPieces = 2;
+  static constexpr bool kIsHalf = true, kHasRowScales = true, kIsPanels = false;
   __device__ static uint2 widen_word(uint32_t bytes) { return kIsFloat ? widen_f8(bytes) : widen_i8(bytes); }
-  __device__ static Operands<kWords> widen(const uint4& low, const uint4& high) {
-    const uint2 a = widen_word(low.x), b = widen_word(low.y), c = widen_word(low.z), d = widen_word(low.w);
-    const uint2 e = widen_word(high.x), f = widen_word(high.y), g = widen_word(high.z),
-                h = widen_word(high.w);
-    return {{a.x, a.y, b.x, b.y, c.x, c.y, d.x, d.y}, {e.x, e.y, f.x, f.y, g.x, g.y, h.x, h.y}};
-  }
-  __device__ static void add(Sums& sums, const Operands<kWords>& w, const uint4 (&x)[kPieces], uint32_t,
-                             uint32_t) {
-    multiply_piece<true>(sums, w, 0, x[0]);
-    multiply_piece<true>(sums, w, 4, x[1]);
+  __device__ static int chunk_at(int chunk) { return chunk * 64; }
+  __device__ static void add(Sums& sums, const uint4& low, const uint4& high, const uint4 (&x)[kPieces]) {
+    const auto four = [&](uint32_t low_bytes, uint32_t high_bytes, uint32_t x0, uint32_t x1) {
+      const uint2 a = widen_word(low_bytes), b = widen_word(high_bytes);
+      multiply<true>(sums, a.x, a.y, b.x, b.y, x0, x1);
+    };
+    four(low.x, high.x, x[0].x, x[0].y);
+    four(low.y, high.y, x[0].z, x[0].w);
+    four(low.z, high.z, x[1].x, x[1].y);
+    four(low.w, high.w, x[1].z, x[1].w);
   }
 };
 template <>
@@ -103,61 +87,53 @@ struct WeightFormat<DType::kF8> : ByteFormat<true> {};
 template <>
 struct WeightFormat<DType::kI8> : ByteFormat<false> {};
 
-// Eight weights of a word (GpuInt4 in ops/quantize.h) as four pairs of neighbouring columns. The upper byte
-// of each f16 comes from a table of eight magnitudes in two registers.
-__device__ inline void widen_i4(uint32_t word, uint32_t* pairs) {
-  const uint32_t selector = word & 0x77777777u;
-  const uint32_t a =
-      __byte_perm(GpuInt4::kMagnitudeBytes[0], GpuInt4::kMagnitudeBytes[1], selector) | (word & 0x80808080u);
-  const uint32_t b = __byte_perm(GpuInt4::kMagnitudeBytes[0], GpuInt4::kMagnitudeBytes[1], selector >> 16) |
-                     ((word << 4) & 0x80808080u);
-  pairs[0] = a & 0xff00ff00u;
-  pairs[1] = __byte_perm(a, 0, 0x2404);
-  pairs[2] = b & 0xff00ff00u;
-  pairs[3] = __byte_perm(b, 0, 0x2404);
+// Eight weights of a word (GpuInt4 in ops/quantize.h) as four pairs of neighbouring columns, each code with an offset: 16 in the first
+// and third pair, 256 in the others. Codes go to the mantissas of 16 and 256 as they lie.
+__device__ inline void widen_i4(uint32_t word, uint32_t (&pairs)[4]) {
+  const uint32_t turned = __funnelshift_r(word, word, 8);
+  pairs[0] = (word & 0x03c003c0u) | 0x4c004c00u;
+  pairs[1] = (word & 0x003c003cu) | 0x5c005c00u;
+  pairs[2] = (turned & 0x03c003c0u) | 0x4c004c00u;
+  pairs[3] = (turned & 0x003c003cu) | 0x5c005c00u;
 }
 
-// GpuInt4's places, for the device.
-__device__ inline int64_t int4_word_at(int64_t column) {
-  const int64_t in_block = column % GpuInt4::kBlockColumns, in_group = column % GpuInt4::kColumns,
-                group = in_block / GpuInt4::kColumns;
-  return column / GpuInt4::kBlockColumns * GpuInt4::kBlockBytes + group / 2 * 64 + in_group / 16 * 16 +
-         group % 2 * 8 + in_group % 16 / 8 * 4;
-}
-__device__ inline int64_t int4_scale_at(int64_t column) {
-  return column / GpuInt4::kBlockColumns * GpuInt4::kBlockBytes + 256 +
-         column % GpuInt4::kBlockColumns / GpuInt4::kColumns * 2;
+__device__ inline float int4_level(uint32_t word, int64_t column) {
+  return static_cast<float>(__funnelshift_r(word, word, GpuInt4::turn(column)) & 15u) - GpuInt4::kMiddle;
 }
 
 template <>
 struct WeightFormat<DType::kI4> {
-  static constexpr int kChunkColumns = 128, kBlockBytes = GpuInt4::kBlockBytes, kPieces = 4, kWords = 16;
-  static constexpr bool kIsHalf = true, kHasRowScales = false, kHasGroupScales = true;
-  __device__ static void widen_row(const uint4& row, uint32_t* words) {
-    const uint32_t codes[4] = {row.x, row.y, row.z, row.w};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) widen_i4(codes[i], words + 4 * i);
+  static constexpr int kChunkColumns = 128, kPieces = 4;
+  static constexpr bool kIsHalf = true, kHasRowScales = false, kIsPanels = true;
+  // A unit is two chunks.
+  __device__ static int chunk_at(int chunk) { return chunk / 2 * static_cast<int>(GpuInt4::kUnitBytes) + chunk % 2 * 512; }
+  // What takes the offsets of eight columns' codes out of their product with x.
+  __device__ static float start(const float2 (&x)[4]) {
+    return -(16 + GpuInt4::kMiddle) * (x[0].x + x[0].y + x[2].x + x[2].y) - (256 + GpuInt4::kMiddle) * (x[1].x + x[1].y + x[3].x + x[3].y);
   }
-  __device__ static Operands<kWords> widen(const uint4& low, const uint4& high) {
-    Operands<kWords> w;
-    widen_row(low, w.low);
-    widen_row(high, w.high);
-    return w;
+  // A group's sums, from their start.
+  __device__ static Sums group(uint32_t low0, uint32_t low1, uint32_t high0, uint32_t high1, const uint4& x0, const uint4& x1, const float2& start) {
+    Sums sums = {{start.x, start.y}, {start.x, start.y}};
+    const auto eight = [&](uint32_t low_word, uint32_t high_word, const uint4& x) {
+      uint32_t a[4], b[4];
+      widen_i4(low_word, a);
+      widen_i4(high_word, b);
+      multiply<true>(sums, a[0], a[1], b[0], b[1], x.x, x.y);
+      multiply<true>(sums, a[2], a[3], b[2], b[3], x.z, x.w);
+    };
+    eight(low0, high0, x0);
+    eight(low1, high1, x1);
+    return sums;
   }
-  // Scales: two bf16, those of the chunk's two groups.
-  __device__ static void add(Sums& sums, const Operands<kWords>& w, const uint4 (&x)[kPieces],
-                             uint32_t low_scales, uint32_t high_scales) {
-    Sums first, second;
-    multiply_piece<true>(first, w, 0, x[0]);
-    multiply_piece<true>(first, w, 4, x[1]);
-    multiply_piece<true>(second, w, 8, x[2]);
-    multiply_piece<true>(second, w, 12, x[3]);
+  // Scales: two bf16, those of the chunk's two groups; so are the starts.
+  __device__ static void add(Sums& sums, const uint4& low, const uint4& high, const uint4 (&x)[kPieces], uint32_t low_scales,
+                             uint32_t high_scales, const float2& first_start, const float2& second_start) {
+    const Sums first = group(low.x, low.y, high.x, high.y, x[0], x[1], first_start);
+    const Sums second = group(low.z, low.w, high.z, high.w, x[2], x[3], second_start);
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      sums.low[i] += first.low[i] * __uint_as_float(low_scales << 16) +
-                     second.low[i] * __uint_as_float(low_scales & 0xffff0000u);
-      sums.high[i] += first.high[i] * __uint_as_float(high_scales << 16) +
-                      second.high[i] * __uint_as_float(high_scales & 0xffff0000u);
+      sums.low[i] += first.low[i] * __uint_as_float(low_scales << 16) + second.low[i] * __uint_as_float(low_scales & 0xffff0000u);
+      sums.high[i] += first.high[i] * __uint_as_float(high_scales << 16) + second.high[i] * __uint_as_float(high_scales & 0xffff0000u);
     }
   }
 };

@@ -1,15 +1,10 @@
-// The products of decoding: every weight is read once, at the speed of the memory. Each of a block's eight
-// warps has a ring of its own in shared memory: a lane copies there, several units ahead and without
-// stopping, just the bytes that it will hand to the tensor cores, so no lane waits for another until a tile's
-// sums are added, in a fixed order. (One warp that feeds all through the bulk copy engine was slower: a copy
-// costs it 80 clocks, so rows in pieces of 1 KiB come at 3.2 TB/s.) All products of at most eight tokens pass
-// through this one kernel; what a product does before (the norm) and after (residual, rotation, cache, gate)
-// is its Work's.
+// The products of decoding: every weight is read once, at the speed of the memory. Each of a block's sixteen warps has a ring of its own
+// in shared memory: a lane copies there, several units ahead and without stopping, just the bytes that it will hand to the tensor cores,
+// so no lane waits for another until a tile's sums are added, in a fixed order. All products of at most eight tokens pass through this;
+// what a product does before (the norm) and after (residual, rotation, cache, gate) is its Work's.
 //
-// Launches overlap (programmatic dependent launch): a block fills its ring while the kernel before it still
-// runs, because weights never depend on that kernel; activations are read after `griddepcontrol.wait`. A
-// block uses at most half of the shared memory where the activations allow it, so that the next kernel's ring
-// fits beside it.
+// Launches overlap (programmatic dependent launch): a block fills its ring while the kernel before it still runs, because weights never
+// depend on that kernel; activations are read after `griddepcontrol.wait`.
 //
 // The sum of a token depends on its row alone: tokens are columns of the tensor cores' tiles.
 #pragma once
@@ -17,6 +12,7 @@
 #include <algorithm>
 
 #include "base/cuda/state.h"
+#include "ops/cuda/hopper.cuh"
 #include "ops/cuda/weight_format.h"
 
 namespace poro::few_rows {
@@ -24,10 +20,11 @@ namespace poro::few_rows {
 constexpr int kMaxTokens = 8;
 constexpr int kTileRows = 16;  // A tile: eight "low" rows and eight "high" rows, which may lie anywhere.
 constexpr int kChunkBytes = 64;
-constexpr int kBlockChunks = 4;  // A unit of the ring: a block of each of the tile's rows.
-constexpr int kWarps = 8;
+constexpr int kUnitChunks = 2;  // A unit of the ring: so many chunks of each of the tile's rows.
+constexpr int kWarps = 16;
 constexpr int kThreads = kWarps * 32;
 constexpr int kMostUnits = 6;  // In a warp's ring.
+constexpr int kPlaces = 4;     // For the sums of tiles that are under way, at most.
 
 // Eight rows of a matrix, less at its end.
 struct HalfTile {
@@ -45,10 +42,8 @@ struct Weights {
 
   __device__ HalfTile rows(int64_t first) const {
     const int64_t left = outputs - first;
-    return {values + first * pitch, scales == nullptr ? nullptr : scales + first,
-            static_cast<int>(left < 0   ? 0
-                             : left < 8 ? left
-                                        : 8)};
+    if (left <= 0) return {values, scales, 0};
+    return {values + first * pitch, scales == nullptr ? nullptr : scales + first, static_cast<int>(left < 8 ? left : 8)};
   }
 };
 
@@ -63,8 +58,7 @@ struct Shared {
   int x_stride = 0;  // Elements from token to token of x.
   int chunks = 0;    // Of a row of weights.
   int num_tiles = 0;
-  int units = 0;             // In a warp's ring.
-  int units_at_trigger = 0;  // Left to ask for when the next kernel may start.
+  int units = 0;  // In a warp's ring.
 };
 
 __device__ inline uint32_t shared_address(const void* pointer) {
@@ -97,136 +91,131 @@ __host__ __device__ constexpr int token_stride(int chunks) {
               ? 64
               : 128);  // 64 modulo 128: two tokens of a quarter warp's read fall into different banks.
 }
+// A warp's partial sums of a tile: 16 rows of so many floats, one warp after the other, in so many places.
+__host__ __device__ constexpr int partial_width(int tokens) {
+  return (tokens + 1) / 2 * 2;
+}
+__host__ __device__ constexpr int num_places(int tokens) {
+  return tokens <= 4 ? kPlaces : kPlaces / 2;
+}
+__host__ __device__ constexpr int partial_floats(int tokens) {
+  return num_places(tokens) * kWarps * kTileRows * partial_width(tokens);
+}
+
+// Where the sums of each group of columns start, so that unsigned levels count as signed ones.
+template <class Format>
+__host__ __device__ constexpr int starts_bytes(int tokens, int chunks) {
+  return Format::kIsPanels ? chunks * 2 * partial_width(tokens) * 4 : 0;
+}
 template <class Format>
 __host__ __device__ constexpr int unit_bytes() {
-  return kTileRows * (kBlockChunks * kChunkBytes + (Format::kHasGroupScales ? 16 : 0));
+  return kTileRows * (kUnitChunks * kChunkBytes + (Format::kIsPanels ? kUnitChunks * 4 : 0));
 }
 
 // Where things lie in a block's shared memory, from its start.
 struct Layout {
-  int x, partials, extra, stats, factors, ticket, total;
+  int x, starts, partials, extra, stats, factors, barriers, total;
 };
-// `partial_floats`: of all warps; `extra_bytes`: what the Work wants.
+// `extra_bytes`: what the Work wants.
 template <class Format>
-__host__ __device__ constexpr Layout layout(int units, int tokens, int chunks, int partial_floats,
-                                            int extra_bytes) {
+__host__ __device__ constexpr Layout layout(int units, int tokens, int chunks, int extra_bytes) {
   Layout at = {};
   at.x = kWarps * units * unit_bytes<Format>();
-  at.partials = at.x + tokens * token_stride<Format>(chunks);
-  at.extra = at.partials + partial_floats * 4;
+  at.starts = at.x + tokens * token_stride<Format>(chunks);
+  at.partials = at.starts + starts_bytes<Format>(tokens, chunks);
+  at.extra = at.partials + partial_floats(tokens) * 4;
   at.stats = at.extra + extra_bytes;
   at.factors = at.stats + kWarps * tokens * 8;
-  at.ticket = at.factors + tokens * 4;
-  at.total = at.ticket + 4;
+  at.barriers = at.factors + (tokens * 4 + 15) / 16 * 16;
+  at.total = at.barriers + 2 * kPlaces * 8;
   return at;
 }
 
-// The tiles of a block, and which chunks of their rows: from a multiple of four.
-struct Route {
-  int first_tile, tile_step, begin, end;
+// A tile of some product, and how many chunks its rows have.
+struct TileRows {
+  HalfTile low, high;
+  int64_t pitch;
+  int chunks;
 };
 
-// A warp's ring. Units come in the order of tiles, and of blocks warp, warp + 8, ... of a tile's rows.
-template <class Format, class Work>
+// A warp's ring. Units come in the order of the tiles that `source.next(TileRows&)` names, and of units warp, warp + kWarps, ... of
+// a tile's rows.
+template <class Format, class Source>
 class Feed {
  public:
-  __device__ Feed(const Work& work, const Route& route, std::byte* ring)
-      : work_(work),
-        route_(route),
-        lane_(threadIdx.x % 32),
-        warp_(threadIdx.x / 32),
-        ring_(ring + warp_ * work.shared.units * unit_bytes<Format>()),
-        tile_(route.first_tile),
-        chunk_(first_chunk()) {
-    const int per_tile = (route.end - first_chunk() + kStep - 1) / kStep;
-    const int tiles =
-        tile_ < work.shared.num_tiles ? (work.shared.num_tiles - tile_ - 1) / route.tile_step + 1 : 0;
-    left_ = per_tile > 0 ? per_tile * tiles : 0;
-    find_rows();
-    if (left_ < work.shared.units_at_trigger) let_next_kernel_start();
-    for (int i = 0; i < work.shared.units; ++i) ask();
+  __device__ Feed(const Source& source, int units, std::byte* ring)
+      : source_(source), units_(units), ring_(ring + threadIdx.x / 32 * units * unit_bytes<Format>()) {
+    for (int i = 0; i < units; ++i) ask();
   }
 
-  __device__ int first_chunk() const { return route_.begin + warp_ * kBlockChunks; }
-  static constexpr int kStep = kWarps * kBlockChunks;
+  static __device__ int first_chunk() { return static_cast<int>(threadIdx.x) / 32 * kUnitChunks; }
+  static constexpr int kStep = kWarps * kUnitChunks;
+  static constexpr int kNextChunk = Format::kIsPanels ? 512 : kChunkBytes;
 
-  // The oldest unit: for chunk i, 16 bytes of each lane's low row at 1024 i + 16 lane and of its high row 512
-  // further on.
+  // The oldest unit: for chunk i, 16 bytes of each lane's low row at 1024 i + 16 lane and of its high row 512 further on.
   __device__ const std::byte* wait() {
-    switch (work_.shared.units) {
-      case 2:
-        wait_for_groups<1>();
-        break;
-      case 3:
-        wait_for_groups<2>();
-        break;
-      case 4:
-        wait_for_groups<3>();
-        break;
-      case 5:
-        wait_for_groups<4>();
-        break;
-      default:
-        wait_for_groups<5>();
-        break;
+    switch (units_) {
+      case 2: wait_for_groups<1>(); break;
+      case 3: wait_for_groups<2>(); break;
+      case 4: wait_for_groups<3>(); break;
+      case 5: wait_for_groups<4>(); break;
+      default: wait_for_groups<5>(); break;
     }
-    if (Format::kHasGroupScales) __syncwarp();  // Lanes read scales that others copied.
-    return ring_ + out_ * unit_bytes<Format>();
+    if (Format::kIsPanels) __syncwarp();  // Lanes read scales that others copied.
+    return ring_ + at_ * unit_bytes<Format>();
   }
   // Gives the oldest unit's place to the next one.
   __device__ void next() {
-    if (++out_ == work_.shared.units) out_ = 0;
-    if (Format::kHasGroupScales) __syncwarp();
+    if (Format::kIsPanels) __syncwarp();
     ask();
   }
 
  private:
-  // The rows of the tile that this lane copies.
-  __device__ void find_rows() {
-    if (left_ <= 0) return;
-    const HalfTile low = work_.low(tile_), high = work_.high(tile_);
-    const int g = lane_ / 4, offset = lane_ % 4 * 16;
-    has_low_ = g < low.rows, has_high_ = g < high.rows;
-    low_ = low.values + g * work_.pitch() + offset;
-    high_ = high.values + g * work_.pitch() + offset;
-    if constexpr (Format::kHasGroupScales) {
-      const int row = lane_ % 8;
-      has_scales_ = lane_ < kTileRows && row < (lane_ < 8 ? low.rows : high.rows);
-      scales_ = (lane_ < 8 ? low.values : high.values) + row * work_.pitch() + kBlockChunks * kChunkBytes;
+  // The next tile of which this warp has a part.
+  __device__ bool find_tile() {
+    TileRows rows;
+    do {
+      if (!source_.next(rows)) return false;
+    } while (first_chunk() >= rows.chunks);
+    const int lane = threadIdx.x % 32, g = lane / 4;
+    // Rows that are missing at a matrix's end are read as others: their sums are dropped.
+    const bool has_high = rows.high.rows > 0;
+    if constexpr (Format::kIsPanels) {
+      low_ = rows.low.values + lane * 16;
+      high_ = has_high ? rows.high.values + lane * 16 : low_;
+    } else {
+      low_ = rows.low.values + min(g, rows.low.rows - 1) * rows.pitch + lane % 4 * 16;
+      high_ = has_high ? rows.high.values + min(g, rows.high.rows - 1) * rows.pitch + lane % 4 * 16 : low_;
     }
+    chunk_ = first_chunk(), end_ = rows.chunks;
+    return true;
   }
 
   __device__ void ask() {
-    if (left_ > 0) {
-      std::byte* to = ring_ + in_ * unit_bytes<Format>();
-      const int at = chunk_ / kBlockChunks * Format::kBlockBytes;
+    if (is_open_ && chunk_ >= end_) is_open_ = find_tile();
+    if (is_open_) {
+      const int lane = threadIdx.x % 32, at = Format::chunk_at(chunk_);
+      std::byte* to = ring_ + at_ * unit_bytes<Format>();
 #pragma unroll
-      for (int i = 0; i < kBlockChunks; ++i) {
-        if (chunk_ + i >= route_.end) break;
-        if (has_low_) copy_16(to + i * 1024 + lane_ * 16, low_ + at + i * kChunkBytes);
-        if (has_high_) copy_16(to + i * 1024 + 512 + lane_ * 16, high_ + at + i * kChunkBytes);
+      for (int i = 0; i < kUnitChunks; ++i) {
+        if (chunk_ + i >= end_) break;
+        copy_16(to + i * 1024 + lane * 16, low_ + at + i * kNextChunk);
+        copy_16(to + i * 1024 + 512 + lane * 16, high_ + at + i * kNextChunk);
       }
-      if constexpr (Format::kHasGroupScales)
-        if (has_scales_) copy_16(to + kBlockChunks * 1024 + lane_ * 16, scales_ + at);
-      if (left_-- == work_.shared.units_at_trigger) let_next_kernel_start();
+      if constexpr (Format::kIsPanels)  // Lane 0 to 3 those of the low rows; the lane's own offset is in the addresses.
+        if (lane < 8) copy_16(to + kUnitChunks * 1024 + lane * 16, lane < 4 ? low_ + at + 1024 : high_ + at + 1024 - 64);
       chunk_ += kStep;
-      if (chunk_ >= route_.end) {
-        tile_ += route_.tile_step;
-        chunk_ = first_chunk();
-        find_rows();
-      }
-      if (++in_ == work_.shared.units) in_ = 0;
     }
+    if (++at_ == units_) at_ = 0;
     end_group();
   }
 
-  const Work& work_;
-  const Route& route_;
-  const int lane_, warp_;
+  Source source_;
+  const int units_;
   std::byte* const ring_;
-  int tile_, chunk_, left_ = 0, in_ = 0, out_ = 0;
-  const std::byte *low_ = nullptr, *high_ = nullptr, *scales_ = nullptr;
-  bool has_low_ = false, has_high_ = false, has_scales_ = false;
+  int chunk_ = 0, end_ = 0, at_ = 0;
+  bool is_open_ = true;
+  const std::byte *low_ = nullptr, *high_ = nullptr;
 };
 
 __device__ inline float2 widen_pair(uint32_t pair) {
@@ -262,7 +251,7 @@ __device__ inline int piece_place(int piece) {
 // Calls body(piece, norm weights) for the pieces of this thread. The norm weights of the first few are those
 // that `NormWeights` took to registers while the kernel before this one was running.
 struct NormWeights {
-  static constexpr int kHeld = 4;
+  static constexpr int kHeld = 2;
   float held[kHeld][8];
 
   __device__ explicit NormWeights(const Shared& s) {
@@ -354,13 +343,16 @@ __device__ TokenScale token_scale(const Shared& s, int token, const float* stats
   return {rstd, __uint_as_float(static_cast<uint32_t>(254 + 13 - exponent) << 23)};
 }
 
-// The activations as the product takes them: normed where it has a norm, in f16 where the format wants that.
+// The activations as the product takes them: normed where it has a norm, in f16 where the format wants that, and where its groups'
+// sums start.
 template <class Format>
-__device__ void load_activations(const Shared& s, std::byte* x, const NormWeights& norm, float* stats,
-                                 float* factors) {
+__device__ void load_activations(const Shared& s, std::byte* x, float* starts, const NormWeights& norm, float* stats, float* factors) {
   copy_activations<Format>(s, x);
   if (s.norm == nullptr && !Format::kIsHalf) return;
   measure_activations<Format>(s, x, norm, stats);
+  if constexpr (Format::kIsPanels)  // Of columns behind the last.
+    for (int i = s.inputs / 64 * partial_width(s.tokens) + threadIdx.x; i < s.chunks * 2 * partial_width(s.tokens); i += kThreads)
+      starts[i] = 0;
   for (int t = 0; t < s.tokens; ++t) {
     const TokenScale scale = token_scale<Format>(s, t, stats, factors);
     norm.for_pieces(s, [&](int piece, const float(&w)[8]) {
@@ -368,6 +360,7 @@ __device__ void load_activations(const Shared& s, std::byte* x, const NormWeight
           reinterpret_cast<uint4*>(x + t * token_stride<Format>(s.chunks) + piece_place<Format>(piece) * 16);
       const uint4 raw = *at;
       uint32_t words[4] = {raw.x, raw.y, raw.z, raw.w};
+      float2 pairs[4];
       for (int i = 0; i < 4; ++i) {
         float2 v = widen_pair(words[i]);
         if (s.norm != nullptr) {
@@ -377,147 +370,201 @@ __device__ void load_activations(const Shared& s, std::byte* x, const NormWeight
         if constexpr (Format::kIsHalf) {
           const __half2 pair = __floats2half2_rn(v.x * scale.power, v.y * scale.power);
           words[i] = reinterpret_cast<const uint32_t&>(pair);
+          pairs[i] = __half22float2(pair);
         }
       }
       *at = {words[0], words[1], words[2], words[3]};
+      if constexpr (Format::kIsPanels) {
+        float start = Format::start(pairs);
+#pragma unroll
+        for (int offset = 4; offset > 0; offset /= 2) start += __shfl_xor_sync(0xffu << (threadIdx.x & 24), start, offset);
+        if (threadIdx.x % 8 == 0) starts[piece / 8 * partial_width(s.tokens) + t] = start;
+      }
     });
   }
 }
 
-// Where a thread stands that finishes a tile: two of the warps do, in turn.
-struct Place {
-  bool is_mine;
-  int row, token;
+// Tiles are finished without a stop: every warp leaves its sums in one of a few places, in turn, and goes on; one of the warps, another
+// for each tile, waits for all and adds them in a fixed order.
+struct TileBarriers {
+  cuda::hopper::Barrier full[kPlaces], empty[kPlaces];
 
-  __device__ Place(int turn, int tokens) {
-    const int element = static_cast<int>(threadIdx.x) - turn % (kWarps / 2) * 64;
-    row = element / kMaxTokens % 8, token = element % kMaxTokens;
-    is_mine = element >= 0 && element < 64 && token < tokens;
+  // By one thread; a __syncthreads must follow.
+  __device__ void init() {
+    for (int i = 0; i < kPlaces; ++i) full[i].init(kWarps), empty[i].init(1);
   }
 };
 
-// A warp's partial sums of a tile: 16 rows of so many floats, one warp after the other; two of them, in turn.
-__host__ __device__ constexpr int partial_width(int tokens) {
-  return (tokens + 1) / 2 * 2;
-}
-__host__ __device__ constexpr int partial_floats(int tokens) {
-  return 2 * kWarps * kTileRows * partial_width(tokens);
-}
-
-// What a thread needs of memory to finish a tile: asked for when the tile begins.
+// What a lane of the finishing warp needs of memory: asked for when the tile begins. Lane 8 j + r has row r of each half, of tokens j and
+// j + 4.
 template <class Work>
 struct Finish {
-  bool has_low, has_high;
+  static constexpr int kTokens = kMaxTokens / 4;
+  bool has_low = false, has_high = false;
   float low_scale = 1, high_scale = 1;
-  typename Work::Ahead ahead;
+  typename Work::Ahead ahead[kTokens];
+
+  static __device__ int row() { return threadIdx.x % 8; }
+  static __device__ int token(int i) { return threadIdx.x % 32 / 8 + 4 * i; }
 
   template <class Format>
-  __device__ void load(const Work& work, int tile, const Place& place) {
-    if (!place.is_mine) return;
+  __device__ void load(const Work& work, int tile) {
     const HalfTile low = work.low(tile), high = work.high(tile);
-    has_low = place.row < low.rows, has_high = place.row < high.rows;
+    has_low = row() < low.rows, has_high = row() < high.rows;
     if constexpr (Format::kHasRowScales) {
-      if (has_low) low_scale = low.scales[place.row];
-      if (has_high) high_scale = high.scales[place.row];
+      if (has_low) low_scale = __ldg(low.scales + row());
+      if (has_high) high_scale = __ldg(high.scales + row());
     }
-    ahead = work.load(tile, place.row, place.token, has_low, has_high);
-  }
-  // Eight warps' sums of a tile, added in their order, to the Work.
-  template <class Format>
-  __device__ void store(const Work& work, int tile, const Place& place, const float* partials,
-                        const std::byte* extra, const float* factors) const {
-    if (!place.is_mine) return;
-    const int width = partial_width(work.shared.tokens);
-    float low = 0, high = 0;
 #pragma unroll
-    for (int w = 0; w < kWarps; ++w) {
-      low += partials[(w * kTileRows + place.row) * width + place.token];
-      high += partials[(w * kTileRows + place.row + 8) * width + place.token];
+    for (int i = 0; i < kTokens; ++i)
+      if (token(i) < work.shared.tokens) ahead[i] = work.load(tile, row(), token(i), has_low, has_high);
+  }
+
+  // All warps' sums of a row and token: a fourth of the warps by each of four lanes, and those four together.
+  static __device__ float sum(const float* partials, int width, int row, int token) {
+    const float* from = partials + (threadIdx.x % 32 / 8 * (kWarps / 4) * kTileRows + row) * width + token;
+    float sum = 0;
+#pragma unroll
+    for (int w = 0; w < kWarps / 4; ++w) sum += from[w * kTileRows * width];
+    sum += __shfl_xor_sync(~0u, sum, 8);
+    return sum + __shfl_xor_sync(~0u, sum, 16);
+  }
+
+  template <class Format>
+  __device__ void store(const Work& work, int tile, const float* partials, const std::byte* extra, const float* factors) const {
+    const int tokens = work.shared.tokens, width = partial_width(tokens);
+#pragma unroll
+    for (int i = 0; i < kTokens; ++i) {
+      if (4 * i >= tokens) break;
+      float low = 0, high = 0;
+      for (int t = 4 * i; t < min(tokens, 4 * i + 4); ++t) {
+        const float a = sum(partials, width, row(), t), b = sum(partials, width, row() + 8, t);
+        if (t == token(i)) low = a, high = b;
+      }
+      if (token(i) >= tokens) continue;
+      if constexpr (Format::kIsHalf) low *= factors[token(i)], high *= factors[token(i)];
+      if constexpr (Format::kHasRowScales) low *= low_scale, high *= high_scale;
+      work.store(tile, row(), token(i), low, high, has_low, has_high, ahead[i], extra);
     }
-    if constexpr (Format::kIsHalf) low *= factors[place.token], high *= factors[place.token];
-    if constexpr (Format::kHasRowScales) low *= low_scale, high *= high_scale;
-    work.store(tile, place.row, place.token, low, high, has_low, has_high, ahead, extra);
   }
 };
 
-// Calls body(chunk of the row, operands, scales of the low and the high row) for the chunks of a unit.
-template <class Format, class Body>
-__device__ inline void for_chunks(const std::byte* unit, int first, int end, const Body& body) {
+// A lane's share of one unit, or of what a row has left of it: sums += w x.
+template <class Format>
+__device__ inline void consume_unit(Sums& sums, const std::byte* unit, int first, int end, const std::byte* my_x, bool has_token,
+                                    const float* my_starts, int width) {
   const int lane = threadIdx.x % 32;
-  const std::byte* scales = unit + kBlockChunks * 1024 + lane / 4 * 16;
   const auto one = [&](int i) {
     const uint4 low = *reinterpret_cast<const uint4*>(unit + i * 1024 + lane * 16);
     const uint4 high = *reinterpret_cast<const uint4*>(unit + i * 1024 + 512 + lane * 16);
-    uint32_t low_scales = 0, high_scales = 0;
-    if constexpr (Format::kHasGroupScales) {
-      low_scales = *reinterpret_cast<const uint32_t*>(scales + i * 4);
-      high_scales = *reinterpret_cast<const uint32_t*>(scales + 128 + i * 4);
-    }
-    body(first + i, Format::widen(low, high), low_scales, high_scales);
-  };
-  if (first + kBlockChunks <= end) {
+    uint4 pieces[Format::kPieces] = {};
+    if (has_token)
 #pragma unroll
-    for (int i = 0; i < kBlockChunks; ++i) one(i);
+      for (int j = 0; j < Format::kPieces; ++j)
+        pieces[j] = *reinterpret_cast<const uint4*>(my_x + ((first + i) * Format::kPieces + j) * 64);
+    if constexpr (Format::kIsPanels) {
+      const std::byte* scales = unit + kUnitChunks * 1024 + lane / 4 * 8 + i * 4;
+      const float* starts = my_starts + (first + i) * 2 * width;
+      Format::add(sums, low, high, pieces, *reinterpret_cast<const uint32_t*>(scales), *reinterpret_cast<const uint32_t*>(scales + 64),
+                  *reinterpret_cast<const float2*>(starts), *reinterpret_cast<const float2*>(starts + width));
+    } else {
+      Format::add(sums, low, high, pieces);
+    }
+  };
+  if (first + kUnitChunks <= end) {
+#pragma unroll
+    for (int i = 0; i < kUnitChunks; ++i) one(i);
   } else {
     for (int i = 0; first + i < end; ++i) one(i);
   }
 }
 
-template <class Format, class Work>
-__device__ void consume(const Work& work, const Route& route, Feed<Format, Work>& feed, const std::byte* x,
-                        float* partials, const std::byte* extra, const float* factors) {
+// What a product's threads share: its activations and what its sums pass through.
+struct Memory {
+  std::byte *x, *extra;
+  float *starts, *partials, *stats, *factors;
+  TileBarriers* barriers;
+
+  __device__ Memory(std::byte* memory, const Layout& at)
+      : x(memory + at.x),
+        extra(memory + at.extra),
+        starts(reinterpret_cast<float*>(memory + at.starts)),
+        partials(reinterpret_cast<float*>(memory + at.partials)),
+        stats(reinterpret_cast<float*>(memory + at.stats)),
+        factors(reinterpret_cast<float*>(memory + at.factors)),
+        barriers(reinterpret_cast<TileBarriers*>(memory + at.barriers)) {
+    if (threadIdx.x == 0) barriers->init();
+  }
+};
+
+// This block's tiles of a product.
+template <class Format, class Work, class Source>
+__device__ __forceinline__ void consume(const Work& work, Feed<Format, Source>& feed, const Memory& memory) {
   const Shared& s = work.shared;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4,
-            width = partial_width(s.tokens);
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4, width = partial_width(s.tokens);
   const bool has_token = g < s.tokens;
-  const std::byte* my_x = x + (has_token ? g : 0) * token_stride<Format>(s.chunks) + c * 16;
+  const std::byte* my_x = memory.x + (has_token ? g : 0) * token_stride<Format>(s.chunks) + c * 16;
+  const float* my_starts = memory.starts + min(2 * c, width - 2);
+  const int places = num_places(s.tokens);
   int turn = 0;
-  for (int tile = route.first_tile; tile < s.num_tiles; tile += route.tile_step, ++turn) {
-    Sums sums;
-    const Place place(turn, s.tokens);
+  for (int tile = blockIdx.x; tile < s.num_tiles; tile += gridDim.x, ++turn) {
+    const bool finishes = turn % kWarps == warp;
     Finish<Work> finish;
-    finish.template load<Format>(work, tile, place);
+    if (finishes) finish.template load<Format>(work, tile);
+    Sums sums;
     for (int first = feed.first_chunk(); first < s.chunks; first += feed.kStep) {
-      for_chunks<Format>(
-          feed.wait(), first, s.chunks,
-          [&](int chunk, const Operands<Format::kWords>& w, uint32_t low_scales, uint32_t high_scales) {
-            uint4 pieces[Format::kPieces] = {};
-            if (has_token)
-#pragma unroll
-              for (int j = 0; j < Format::kPieces; ++j)
-                pieces[j] = *reinterpret_cast<const uint4*>(my_x + (chunk * Format::kPieces + j) * 64);
-            Format::add(sums, w, pieces, low_scales, high_scales);
-          });
+      consume_unit<Format>(sums, feed.wait(), first, s.chunks, my_x, has_token, my_starts, width);
       feed.next();
     }
-    // Two buffers: the one of this turn was read before the barrier of the last.
-    float* of_turn = partials + turn % 2 * kWarps * kTileRows * width;
+    const int place = turn % places;
+    const uint32_t parity = turn / places & 1;
+    float* of_turn = memory.partials + place * kWarps * kTileRows * width;
+    memory.barriers->empty[place].wait(parity ^ 1);
     if (2 * c < width) {
       float* mine = of_turn + (warp * kTileRows + g) * width + 2 * c;
       *reinterpret_cast<float2*>(mine) = {sums.low[0], sums.low[1]};
       *reinterpret_cast<float2*>(mine + 8 * width) = {sums.high[0], sums.high[1]};
     }
-    __syncthreads();
-    finish.template store<Format>(work, tile, place, of_turn, extra, factors);
+    __syncwarp();
+    if (lane == 0) memory.barriers->full[place].arrive();
+    if (!finishes) continue;
+    memory.barriers->full[place].wait(parity);
+    finish.template store<Format>(work, tile, of_turn, memory.extra, memory.factors);
+    __syncwarp();
+    if (lane == 0) memory.barriers->empty[place].arrive();
   }
 }
 
+// The tiles of one product. The next kernel may start when the last has been asked for.
+template <class Work>
+struct TilesOf {
+  const Work& work;
+  int tile;
+
+  __device__ bool next(TileRows& rows) {
+    if (tile >= work.shared.num_tiles) {
+      let_next_kernel_start();
+      return false;
+    }
+    rows = {work.low(tile), work.high(tile), work.pitch(), work.shared.chunks};
+    tile += gridDim.x;
+    return true;
+  }
+};
+
 template <class Format, class Work>
-__global__ void __launch_bounds__(kThreads, 2) kernel(const __grid_constant__ Work work) {
+__global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Work work) {
 #if __CUDA_ARCH__ >= 900
-  extern __shared__ __align__(128) std::byte memory[];
+  extern __shared__ __align__(128) std::byte shared_memory[];
   const Shared& s = work.shared;
-  const Layout at = layout<Format>(s.units, s.tokens, s.chunks, partial_floats(s.tokens), work.extra_bytes());
-  float* factors = reinterpret_cast<float*>(memory + at.factors);
-  const Route route = {static_cast<int>(blockIdx.x), static_cast<int>(gridDim.x), 0, s.chunks};
-  Feed<Format, Work> feed(work, route, memory);
+  const Memory memory(shared_memory, layout<Format>(s.units, s.tokens, s.chunks, work.extra_bytes()));
+  Feed<Format, TilesOf<Work>> feed({work, static_cast<int>(blockIdx.x)}, s.units, shared_memory);
   const NormWeights norm(s);
   wait_for_previous_kernel();
-  work.prepare(memory + at.extra);
-  load_activations<Format>(s, memory + at.x, norm, reinterpret_cast<float*>(memory + at.stats), factors);
+  work.prepare(memory.extra);
+  load_activations<Format>(s, memory.x, memory.starts, norm, memory.stats, memory.factors);
   __syncthreads();
-  consume<Format>(work, route, feed, memory + at.x, reinterpret_cast<float*>(memory + at.partials),
-                  memory + at.extra, factors);
+  consume<Format>(work, feed, memory);
 #endif
 }
 
@@ -554,18 +601,14 @@ int units_in(int64_t bytes, const Total& total) {
 // Sets the length of the rings and launches. False when the activations leave no room for them.
 template <class Format, class Work>
 bool launch(Cuda& cuda, Work work) {
-  // Of a multiprocessor's 227 KiB; the rest is left to the attention kernel before or after. Measured: 80 and 113 are slower, 226 as
-  // fast.
-  constexpr int64_t kRoom = 150 << 10;
+  // Of a multiprocessor's 227 KiB, as measured: rings that are longer only make the activations wait behind weights.
+  constexpr int64_t kRoom = (Format::kIsHalf ? 113 : 150) << 10;
   Cuda::State& state = cuda.state();
   Shared& s = work.shared;
-  const auto total = [&](int units) {
-    return layout<Format>(units, s.tokens, s.chunks, partial_floats(s.tokens), work.extra_bytes()).total;
-  };
+  const auto total = [&](int units) { return layout<Format>(units, s.tokens, s.chunks, work.extra_bytes()).total; };
   s.units = units_in(kRoom, total);
   if (s.units < 2) s.units = units_in(static_cast<int64_t>(state.properties.sharedMemPerBlockOptin), total);
   if (s.units < 2) return false;
-  s.units_at_trigger = 4;
   launch_overlapping<kernel<Format, Work>>(cuda, std::min(s.num_tiles, state.num_multiprocessors()),
                                            total(s.units), work);
   return true;

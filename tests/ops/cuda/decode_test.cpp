@@ -18,9 +18,15 @@ constexpr int64_t kPages = 5, kPageSize = 16;
 // Normed activations are rounded to bf16 as the composition's are on a GPU, which the reference does not do:
 // 2^-9 of each, averaged over a sum; results in bf16 are rounded once more.
 constexpr double kTolerance = 6e-3;
+// More tokens take the composition, in which a rotated pair, or gate and up, were rounded before: two more half steps, of 2^-9 each. fp8
+// weights then meet activations in fp8: up to 2^-4 of each is lost, 0.026 of a sum's deviation.
+double tolerance(DType format, int64_t tokens) {
+  if (format == DType::kF8 && tokens > 32) return 0.04;
+  return tokens > 8 ? 1e-2 : kTolerance;
+}
 // e4m3 keeps three bits: 2^-4 of the value.
-double cache_tolerance(DType cache) {
-  return cache == DType::kF8 ? 0.07 : kTolerance;
+double cache_tolerance(DType cache, double tolerance) {
+  return cache == DType::kF8 ? 0.065 + tolerance : tolerance;
 }
 
 double cached_value(const Tensor& cache, int64_t index) {
@@ -78,7 +84,7 @@ void expect_qkv(Device& device, const Heads& h, DType format, int64_t tokens, DT
                       .queries = queries,
                       .keys = keys,
                       .values = values});
-  expect_close(queries.fetch(), exact_queries, kTolerance);
+  expect_close(queries.fetch(), exact_queries, tolerance(format, tokens));
   // Slots that were written, and nothing else: the others are what they were.
   const std::pair<const GpuTensor*, const Guarded*> caches[] = {{&keys, &exact_keys},
                                                                 {&values, &exact_values}};
@@ -97,7 +103,7 @@ void expect_qkv(Device& device, const Heads& h, DType format, int64_t tokens, DT
       worst = std::max(worst, std::abs(cached_value(fetched, i) - wanted));
       ASSERT_FALSE(std::isnan(cached_value(fetched, i))) << i;
     }
-    EXPECT_LE(worst, cache_tolerance(cache_dtype) * largest);
+    EXPECT_LE(worst, cache_tolerance(cache_dtype, tolerance(format, tokens)) * largest);
   }
 }
 
@@ -132,7 +138,7 @@ TEST_F(Decode, NormGateUpEqualsItsSteps) {
                                   .y = expected});
         const GpuTensor gpu_x(device, x), gpu_norm(device, norm), y(device, DType::kBF16, {tokens, shape[0]});
         run(device, NormGateUp{.x = gpu_x, .norm = gpu_norm, .gate = gate.gpu(), .up = up.gpu(), .y = y});
-        expect_close(y.fetch(), expected, kTolerance);
+        expect_close(y.fetch(), expected, 1.5 * tolerance(format, tokens));  // Gate times up carries the errors of both.
         const GpuTensor again(device, DType::kBF16, {tokens, shape[0]}),
             alone(device, DType::kBF16, {1, shape[0]});
         run(device, NormGateUp{.x = gpu_x, .norm = gpu_norm, .gate = gate.gpu(), .up = up.gpu(), .y = again});
