@@ -1,10 +1,11 @@
-// What became of the answers to recipes/mini/prompts-*.jsonl: in the language asked for (fastText), ended by
+// What became of the answers to recipes/mini/prompts-*.jsonl: in the prompt's language (fastText), ended by
 // themselves, and, in Finnish, without a misspelt word (Voikko, where libvoikko and its dictionary are
 // installed). Prints the table and the examples that the model's card shows, as Markdown.
 //
 //   mini_quality PROMPTS_FI ANSWERS_FI PROMPTS_EN ANSWERS_EN [RESULT.json]
 //
-// A prompt's "answer" field names the language of the answer where it is not the prompt's (translations).
+// A prompt's "answer" field names a language that the answer may have besides the prompt's (translations: a word, or a
+// sentence around it). Such answers hold words of two languages, and their spelling is not judged.
 // Answers without three words of letters are too short to tell the language of; they are counted as right
 // unless fastText is sure that they are in the other of the two, and the table says how many they are.
 #include <dlfcn.h>
@@ -50,9 +51,11 @@ class Speller {
 };
 
 struct Answer {
-  std::string prompt, text, wanted, found;
+  std::string prompt, text, wanted, allowed, found;
   bool is_short = false, is_in_language = false, has_ended = false;
   std::vector<std::string> misspelt = {};
+
+  bool may_be_spelt() const { return wanted == "fi" && allowed == "fi"; }
 };
 
 // Words as they are written: letters, with hyphens and apostrophes inside.
@@ -97,7 +100,8 @@ std::vector<Answer> judge(const std::string& prompts_path, const std::string& an
   for (size_t i = 0; i < prompts.size(); ++i) {
     Answer answer{.prompt = prompts[i].at("messages").at(0).at("content"),
                   .text = answers[i].at("text"),
-                  .wanted = prompts[i].value("answer", language),
+                  .wanted = language,
+                  .allowed = prompts[i].value("answer", language),
                   .found = ""};
     answer.has_ended = answers[i].at("finish_reason") == "stop";
     const std::vector<std::string> words = written_words(answer.text);
@@ -105,9 +109,9 @@ std::vector<Answer> judge(const std::string& prompts_path, const std::string& an
     answer.found = guess ? guess->language : "";
     answer.is_short = words.size() < 3;
     const std::string other = answer.wanted == "fi" ? "en" : "fi";
-    answer.is_in_language = answer.found == answer.wanted ||
+    answer.is_in_language = answer.found == answer.wanted || answer.found == answer.allowed ||
                             (answer.is_short && !(answer.found == other && guess->probability > 0.9));
-    if (answer.wanted == "fi" && speller.is_there())
+    if (answer.may_be_spelt() && speller.is_there())
       for (const std::string& word : words)
         if (!speller.knows(word)) answer.misspelt.push_back(word);
     judged.push_back(std::move(answer));
@@ -127,7 +131,7 @@ Shares shares_of(const std::vector<Answer>& answers) {
     shares.in_language += answer.is_in_language;
     shares.ended += answer.has_ended;
     shares.too_short += answer.is_short;
-    if (answer.wanted != "fi") continue;
+    if (!answer.may_be_spelt()) continue;
     ++shares.finnish;
     shares.spelt += answer.misspelt.empty();
   }
@@ -166,7 +170,7 @@ void run(const std::vector<std::string>& arguments) {
   fmt::print(
       "## Answers to {} Finnish and {} English prompts\n\n| | Finnish | English |\n| --- | ---: | ---: |\n",
       finnish.count, english.count);
-  fmt::print("| in the language asked for | {} | {} |\n", percent(finnish.in_language),
+  fmt::print("| in the language of the prompt | {} | {} |\n", percent(finnish.in_language),
              percent(english.in_language));
   fmt::print("| of those, too short to tell | {} | {} |\n", finnish.too_short, english.too_short);
   fmt::print("| ended by themselves | {} | {} |\n", percent(finnish.ended), percent(english.ended));
