@@ -39,8 +39,8 @@ __device__ inline void multiply(Sums& sums, uint32_t low0, uint32_t low1, uint32
 }
 
 // A chunk is 64 bytes of each row: 16 for each lane of a quad; chunk_at() says where it lies in the row, or in the
-// panel of eight rows, where the format has those and with them the scales of groups. kPieces is how many times eight columns of a lane's activations they meet; piece j of lane c lies at 64 j + 16 c of the chunk's
-// activations.
+// panel of eight rows, where the format has those and with them the scales of groups. kPieces is how many times
+// eight columns of a lane's activations they meet; piece j of lane c lies at 64 j + 16 c of the chunk's activations.
 template <DType>
 struct WeightFormat;
 
@@ -112,7 +112,8 @@ struct WeightFormat<DType::kI4> {
     return -(16 + GpuInt4::kMiddle) * (x[0].x + x[0].y + x[2].x + x[2].y) - (256 + GpuInt4::kMiddle) * (x[1].x + x[1].y + x[3].x + x[3].y);
   }
   // A group's sums, from their start.
-  __device__ static Sums group(uint32_t low0, uint32_t low1, uint32_t high0, uint32_t high1, const uint4& x0, const uint4& x1, const float2& start) {
+  __device__ static Sums group(uint32_t low0, uint32_t low1, uint32_t high0, uint32_t high1, const uint4& x0, const uint4& x1,
+                               const float2& start) {
     Sums sums = {{start.x, start.y}, {start.x, start.y}};
     const auto eight = [&](uint32_t low_word, uint32_t high_word, const uint4& x) {
       uint32_t a[4], b[4];
