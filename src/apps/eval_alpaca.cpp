@@ -31,8 +31,9 @@ Interval interval(const std::vector<alpaca::Annotation>& annotations) {
 }
 
 Json length_control(const std::vector<alpaca::Annotation>& annotations, const Options& options) {
-  const std::vector<double> difficulty = alpaca::read_difficulty(options.difficulty, annotations);
   const bool is_fitted = options.weights.empty();
+  const std::vector<double> difficulty = alpaca::read_difficulty(
+      options.difficulty, annotations, is_fitted ? alpaca::Match::kText : alpaca::Match::kPlace);
   const alpaca::LengthControl weights =
       is_fitted ? alpaca::fit_length_control(annotations, difficulty)
                 : alpaca::read_weights(options.weights, annotations[0].generator_2);
@@ -89,10 +90,11 @@ Json settings_of(const Options& options) {
 }
 
 void score(const Options& options) {
-  const std::vector<alpaca::Annotation> annotations = alpaca::read_annotations(options.annotations);
-  const Json summary = summary_of(annotations, options);
+  const alpaca::Annotations annotations = alpaca::read_annotations(options.annotations);
+  Json summary = summary_of(annotations.rows, options);
+  summary["annotations"]["repeated"] = annotations.num_repeated;
   if (!options.out.empty())
-    RunFolder(options.out, settings_of(options)).finish(alpaca::items(annotations), summary);
+    RunFolder(options.out, settings_of(options)).finish(alpaca::items(annotations.rows), summary);
   print_summary(summary);
 }
 
@@ -160,7 +162,7 @@ void run(const Options& options) {
 void run_difficulty(const std::vector<std::string>& files, const std::string& out) {
   std::vector<std::vector<alpaca::Annotation>> models;
   models.reserve(files.size());
-  for (const std::string& file : files) models.push_back(alpaca::read_annotations(file));
+  for (const std::string& file : files) models.push_back(alpaca::read_annotations(file).rows);
   alpaca::write_difficulty(out, models[0], alpaca::fit_difficulty(models));
 }
 
