@@ -4,6 +4,7 @@
 #include "apps/eval_models.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "eval/statistics.h"
 #include "eval/tasks/alpaca_length.h"
 #include "eval/tasks/alpaca_run.h"
@@ -133,10 +134,17 @@ void judge(const Options& options) {
                      .gate = gate ? &*gate : nullptr,
                      .orders = options.has_one_order ? Orders::kSeeded : Orders::kBoth},
                     std::move(pairs.rows));
+  say_broken(judged.failures);
+  if (judged.num_without_odds > 0)
+    warn(
+        "{} times the judge gave no log-probability of \"m\" or \"M\" for its first token, so there is no "
+        "preference; does its server "
+        "give log-probabilities?",
+        judged.num_without_odds);
   alpaca::write_annotations(run.path() / "annotations.json", judged.rows);
   Json summary = summary_of(judged.rows, options);
   summary["judge_behaviour"] = alpaca::judge_behaviour(judged);
-  summary["annotations"].update({{"judge_failed", judged.num_failed},
+  summary["annotations"].update({{"judge_failed", judged.failures.size()},
                                  {"judge_gave_no_odds", judged.num_without_odds},
                                  {"wrong_language", judged.num_wrong_language}});
   summary["outputs"] = {{"missing", pairs.num_missing},
