@@ -21,7 +21,7 @@ void print_summary(const nlohmann::ordered_json& summary) {
 void say_broken(const std::vector<std::string>& broken) {
   constexpr size_t kMaxLines = 10;
   for (size_t i = 0; i < std::min(broken.size(), kMaxLines); ++i) warn("{}", broken[i]);
-  if (broken.size() > kMaxLines) warn("... and {} more broken lines", broken.size() - kMaxLines);
+  if (broken.size() > kMaxLines) warn("... and {} more of them", broken.size() - kMaxLines);
 }
 
 void add_eval(CLI::App& root) {

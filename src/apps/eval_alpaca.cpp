@@ -4,6 +4,7 @@
 #include "apps/eval_models.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "eval/statistics.h"
 #include "eval/tasks/alpaca_length.h"
 #include "eval/tasks/alpaca_run.h"
@@ -31,8 +32,9 @@ Interval interval(const std::vector<alpaca::Annotation>& annotations) {
 }
 
 Json length_control(const std::vector<alpaca::Annotation>& annotations, const Options& options) {
-  const std::vector<double> difficulty = alpaca::read_difficulty(options.difficulty, annotations);
   const bool is_fitted = options.weights.empty();
+  const std::vector<double> difficulty = alpaca::read_difficulty(
+      options.difficulty, annotations, is_fitted ? alpaca::Match::kText : alpaca::Match::kPlace);
   const alpaca::LengthControl weights =
       is_fitted ? alpaca::fit_length_control(annotations, difficulty)
                 : alpaca::read_weights(options.weights, annotations[0].generator_2);
@@ -89,10 +91,11 @@ Json settings_of(const Options& options) {
 }
 
 void score(const Options& options) {
-  const std::vector<alpaca::Annotation> annotations = alpaca::read_annotations(options.annotations);
-  const Json summary = summary_of(annotations, options);
+  const alpaca::Annotations annotations = alpaca::read_annotations(options.annotations);
+  Json summary = summary_of(annotations.rows, options);
+  summary["annotations"]["repeated"] = annotations.num_repeated;
   if (!options.out.empty())
-    RunFolder(options.out, settings_of(options)).finish(alpaca::items(annotations), summary);
+    RunFolder(options.out, settings_of(options)).finish(alpaca::items(annotations.rows), summary);
   print_summary(summary);
 }
 
@@ -131,10 +134,17 @@ void judge(const Options& options) {
                      .gate = gate ? &*gate : nullptr,
                      .orders = options.has_one_order ? Orders::kSeeded : Orders::kBoth},
                     std::move(pairs.rows));
+  say_broken(judged.failures);
+  if (judged.num_without_odds > 0)
+    warn(
+        "{} times the judge gave no log-probability of \"m\" or \"M\" for its first token, so there is no "
+        "preference; does its server "
+        "give log-probabilities?",
+        judged.num_without_odds);
   alpaca::write_annotations(run.path() / "annotations.json", judged.rows);
   Json summary = summary_of(judged.rows, options);
   summary["judge_behaviour"] = alpaca::judge_behaviour(judged);
-  summary["annotations"].update({{"judge_failed", judged.num_failed},
+  summary["annotations"].update({{"judge_failed", judged.failures.size()},
                                  {"judge_gave_no_odds", judged.num_without_odds},
                                  {"wrong_language", judged.num_wrong_language}});
   summary["outputs"] = {{"missing", pairs.num_missing},
@@ -160,7 +170,7 @@ void run(const Options& options) {
 void run_difficulty(const std::vector<std::string>& files, const std::string& out) {
   std::vector<std::vector<alpaca::Annotation>> models;
   models.reserve(files.size());
-  for (const std::string& file : files) models.push_back(alpaca::read_annotations(file));
+  for (const std::string& file : files) models.push_back(alpaca::read_annotations(file).rows);
   alpaca::write_difficulty(out, models[0], alpaca::fit_difficulty(models));
 }
 

@@ -103,11 +103,12 @@ void check_options(const Options& options, const char* task) {
 
 // Scores judgments made before; items only where the questions are known.
 template <class Judgment, class Items>
-void score(const Options& options, const char* task, const mtbench::Judgments<Judgment>& judgments,
+void score(const Options& options, const char* task, mtbench::Judgments<Judgment>& judgments,
            const Items& items) {
   say_broken(judgments.broken);
   const auto questions =
       options.data.empty() ? std::vector<mtbench::Question>() : mtbench::load(options.data);
+  if (!questions.empty()) mtbench::keep_known(judgments, questions);
   const nlohmann::ordered_json summary = mtbench::grade(judgments, questions);
   if (!options.out.empty()) {
     if (questions.empty()) fail("--out needs --data QUESTIONS as well");
@@ -121,7 +122,7 @@ void run_single(const Options& options) {
   check_options(options, "mtbench");
   const mtbench::Answers none{.model = {}, .turns = {}, .broken = {}};
   if (!options.judgments.empty()) {
-    const auto ratings = mtbench::read_ratings(options.judgments, options.judged_model);
+    auto ratings = mtbench::read_ratings(options.judgments, options.judged_model);
     return score(options, "mtbench", ratings, [&](const auto& questions) {
       return mtbench::items(ratings, questions,
                             options.answers.empty() ? none : mtbench::read_answers(options.answers));
@@ -131,6 +132,7 @@ void run_single(const Options& options) {
   nlohmann::ordered_json counts;
   const mtbench::Answers answers = setup.answers(options, counts);
   const auto ratings = mtbench::judge_single(*setup.run, setup.judge_setup(), setup.questions, answers);
+  say_broken(ratings.failures);
   mtbench::write_ratings(setup.run->path() / "model_judgment.jsonl", ratings.rows);
   nlohmann::ordered_json summary = mtbench::grade(ratings, setup.questions);
   summary["language"] = options.language;
@@ -142,7 +144,7 @@ void run_single(const Options& options) {
 void run_pairwise(const Options& options) {
   check_options(options, "pairwise");
   if (!options.judgments.empty()) {
-    const auto comparisons = mtbench::read_comparisons(
+    auto comparisons = mtbench::read_comparisons(
         options.judgments, {.model_1 = options.judged_model, .model_2 = options.judged_baseline});
     return score(options, "pairwise", comparisons, [&](const auto& questions) {
       const mtbench::Answers none{.model = {}, .turns = {}, .broken = {}};
@@ -157,6 +159,7 @@ void run_pairwise(const Options& options) {
   say_broken(baseline.broken);
   const mtbench::Contenders contenders{.model = answers, .baseline = baseline};
   const auto comparisons = mtbench::judge_pairs(*setup.run, setup.judge_setup(), setup.questions, contenders);
+  say_broken(comparisons.failures);
   mtbench::write_comparisons(setup.run->path() / "model_judgment.jsonl", comparisons.rows);
   nlohmann::ordered_json summary = mtbench::grade(comparisons, setup.questions);
   summary["language"] = options.language;

@@ -17,8 +17,9 @@ class Stopwatch {
   double stop();
 
  private:
-  Cuda* cuda_;
-  void *begin_ = nullptr, *end_ = nullptr;  // Events.
+  // A build without CUDA touches none of these, which clang warns of.
+  [[maybe_unused]] Cuda* cuda_;
+  [[maybe_unused]] void *begin_ = nullptr, *end_ = nullptr;  // Events.
 };
 
 }  // namespace poro::gpu

@@ -53,7 +53,8 @@ RowEncoder::RowEncoder(const fs::path& folder, int64_t vocab_size, const Encoder
     eos_ = tokenizer_->token_id(variables["eos_token"].get<std::string>());
   try {
     template_ = ChatTemplate::load(folder);
-  } catch (const Error&) {  // A base model has none; a conversation will say so.
+  } catch (const Error& error) {  // A base model has none, or it does not parse; a conversation will say so.
+    no_template_ = error.what();
   }
 }
 
@@ -73,9 +74,7 @@ const Tokenizer& RowEncoder::text_tokenizer() const {
 const ChatTemplate& RowEncoder::conversation_template() const {
   text_tokenizer();
   if (!template_)
-    fail(
-        "it is a conversation, and {} has no chat template; name a folder that has one in data.chat_template",
-        folder_);
+    fail("it is a conversation, but {}; model.tokenizer names a folder with tokenizer and template", no_template_);
   return *template_;
 }
 

@@ -90,6 +90,7 @@ class RowEncoder {
   std::string tokenizer_digest_;
   std::optional<Tokenizer> tokenizer_;
   std::optional<ChatTemplate> template_;
+  std::string no_template_;  // Why there is none.
   std::optional<int32_t> bos_, eos_;
 };
 

@@ -172,7 +172,10 @@ void Sampler::keep_top_p() {
   const size_t last = first_reaching(logits_, [&](double sum) { return sum > 1 - parameters_.top_p; });
   const double least = logits_[last];
   const int32_t least_id = ids_[last];
-  keep_if([&](size_t i) { return (logits_[i] > least) | ((logits_[i] == least) & (ids_[i] >= least_id)); });
+  keep_if([&](size_t i) {
+    const bool is_above = logits_[i] > least, is_equal = logits_[i] == least, is_later = ids_[i] >= least_id;
+    return is_above | (is_equal & is_later);  // No jumps: which tokens stay is hard to predict.
+  });
 }
 
 void Sampler::keep_min_p() {

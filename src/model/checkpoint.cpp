@@ -78,7 +78,7 @@ std::vector<std::unique_ptr<SafetensorsFile>> open_files(const fs::path& folder)
     }
   }
   for (const auto& [name, shard] : shard_of)
-    if (std::ranges::none_of(files, [&](const auto& file) {
+    if (std::ranges::none_of(files, [&, &name = name, &shard = shard](const auto& file) {
           return file->path() == folder / shard && file->entries().contains(name);
         }))
       fail("{} says that the tensor \"{}\" is in {}, but it is not", index.string(), quote(name), shard);

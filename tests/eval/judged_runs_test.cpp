@@ -205,7 +205,7 @@ TEST(AlpacaRun, AJudgeWithoutOddsOrAnswerIsCountedAndEqualAnswersAreADraw) {
                                                .gate = nullptr,
                                                .orders = alpaca::JudgeSetup::Orders::kSeeded},
                                               alpaca::pair_up(outputs("same"), ours).rows);
-  EXPECT_EQ(judged.num_failed, 1u);
+  EXPECT_EQ(judged.failures.size(), 1u);
   EXPECT_EQ(judged.num_without_odds, 2u);
   const alpaca::Scores scores = alpaca::grade(judged.rows);
   EXPECT_EQ(scores.num_without_preference, 3u);

@@ -90,6 +90,7 @@ TEST(MtBench, PairwiseCountsAndTheJudgesBias) {
   EXPECT_DOUBLE_EQ(summary["judge_behaviour"]["agreement"].get<double>(), 2.0 / 3);
   EXPECT_EQ(summary["judge_behaviour"]["first_place_share"], 0.75);  // 3 of 4 decided games.
   EXPECT_EQ(summary["judgments"]["with_an_error"], 1);
+  EXPECT_THROW(grade(Judgments<Comparison>{.rows = {compared(1, 1, "error", "error")}}, kQuestions), Error);
 }
 
 TEST(MtBench, SingleScoresLeaveOutWhatHasNoRatingAndSaySo) {
@@ -127,6 +128,16 @@ TEST(MtBench, FaultyJudgmentFilesAreCountedOrRefused) {
   const auto judgments = read(good + "\n\n" + good + "\n{\"question_id\": 1}\nnonsense\n");
   EXPECT_EQ(judgments.rows.size(), 1u);
   EXPECT_EQ(judgments.num_repeated, 1u);
+  std::string again = good, unknown = good;
+  again.replace(again.find("\"score\": 5"), 10, "\"score\": 8");
+  unknown.replace(unknown.find("\"question_id\": 1"), 16, "\"question_id\": 9");
+  auto rejudged = read(good + "\n" + again + "\n" + again + "\n" + unknown + "\n");
+  keep_known(rejudged, kQuestions);
+  const auto summary = grade(rejudged, kQuestions);
+  EXPECT_EQ(summary["score"], 6.5);
+  EXPECT_EQ(summary["judgments"]["repeated"], 1);
+  EXPECT_EQ(summary["judgments"]["judged_again"], 1);
+  EXPECT_EQ(summary["judgments"]["unknown_question"], 1);
   EXPECT_EQ(judgments.num_blank_lines, 1u);
   EXPECT_EQ(judgments.broken.size(), 2u);
   std::string other = good;

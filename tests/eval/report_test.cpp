@@ -22,14 +22,17 @@ struct Made {
                                                 : "stem",
                        .turns = {{.prompt = "Q", .answer = "<script>alert(1)</script>", .verdict = "[[5]]"}},
                        .score = scores[i]});
-    run.finish(
-        items,
-        {{"task", task},
-         {"model", model},
-         {"headline", headline("score", value, Interval{.low = value - 1, .high = value + 1})},
-         {"types",
-          {{"punctuation:no_comma", {{"instructions", 3}, {"strict_acc", value / 10}, {"loose_acc", 1.0}}}}},
-         {"judgments", {{"missing", 2}, {"repeated", 0}}}});
+    nlohmann::ordered_json summary = {
+        {"task", task},
+        {"model", model},
+        {"headline", headline("score", value, Interval{.low = value - 1, .high = value + 1})},
+        {"judgments", {{"missing", 2}, {"repeated", 0}}}};
+    if (task == "ifeval")
+      summary["types"] = {
+          {"punctuation:no_comma", {{"instructions", 3}, {"strict_acc", value / 10}, {"loose_acc", 1.0}}},
+          {"keywords:existence", {{"instructions", 1}, {"strict_acc", 0.0}, {"loose_acc", 0.0}}},
+          {"keywords:frequency", {{"instructions", 3}, {"strict_acc", 0.0}, {"loose_acc", 1.0}}}};
+    run.finish(items, summary);
     return path;
   }
 };
@@ -95,8 +98,8 @@ TEST(Report, InstructionTypesAreShownSideBySide) {
                                                 {.model = "b", .task = "ifeval", .value = 4}})),
                    "IFEval by type, Finnish");
   EXPECT_EQ(types.header, (std::vector<std::string>{"type", "instructions", "a", "b"}));
-  ASSERT_EQ(types.rows.size(), 1u);
-  EXPECT_EQ(types.rows[0],
+  ASSERT_EQ(types.rows.size(), 3u);
+  EXPECT_EQ(types.rows[2],
             (std::vector<std::string>{"punctuation:no_comma", "3", "0.50 / 1.00", "0.40 / 1.00"}));
 }
 
@@ -109,6 +112,9 @@ TEST(Report, ChartsHoldTheMeansOfCategories) {
   EXPECT_EQ(charts[0].maximum, 10);
   EXPECT_NE(radar(charts[0]).find("<polygon"), std::string::npos);
   EXPECT_NE(bars(charts[0]).find(">2.00<"), std::string::npos);
+  const auto kinds = report::charts(read(folder, {{.model = "a", .task = "ifeval"}}));
+  EXPECT_EQ(kinds[0].axes, (std::vector<std::string>{"keywords", "punctuation"}));
+  EXPECT_EQ(kinds[0].series[0].values, (std::vector<double>{0.75, 1}));
 }
 
 TEST(Report, ThePageIsOneFileAndShowsAnswersAsText) {

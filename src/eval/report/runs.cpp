@@ -241,11 +241,16 @@ std::string language_title(const std::string& code) {
 std::vector<std::pair<std::string, double>> Run::categories() const {
   std::vector<std::string> order;
   std::map<std::string, std::vector<double>> values;
-  for (const RunItem& item : items) {
-    if (!item.score || item.category.empty()) continue;
-    if (!values.contains(item.category)) order.push_back(item.category);
-    values[item.category].push_back(*item.score);
-  }
+  const auto add = [&](const std::string& category, double value) {
+    if (!values.contains(category)) order.push_back(category);
+    values[category].push_back(value);
+  };
+  const Json types = summary.value("types", Json::object());
+  for (const auto& [type, numbers] : types.items())
+    for (size_t i = 0; i < numbers.at("instructions"); ++i)
+      add(type.substr(0, type.find(':')), numbers.at("loose_acc"));
+  for (const RunItem& item : items)
+    if (types.empty() && item.score && !item.category.empty()) add(item.category, *item.score);
   std::vector<std::pair<std::string, double>> means;
   for (const std::string& category : order) means.emplace_back(category, mean(values[category]));
   return means;

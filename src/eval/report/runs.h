@@ -26,7 +26,8 @@ struct Run {
     std::optional<Interval> interval;
   };
   Headline headline;
-  // The mean score of each category's items, in the order of first appearance.
+  // The mean score of each category's items, in the order of first appearance. IFEval's prompts are of
+  // several kinds at once, so there it is the loose accuracy of each kind of instruction.
   std::vector<std::pair<std::string, double>> categories() const;
 };
 

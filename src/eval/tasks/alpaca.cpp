@@ -74,19 +74,33 @@ void write_outputs(const std::filesystem::path& path, const std::vector<Output>&
   write_file_atomic(path, dumped(array));
 }
 
-std::vector<Annotation> read_annotations(const std::filesystem::path& path) {
-  std::vector<Annotation> annotations;
+Annotations read_annotations(const std::filesystem::path& path) {
+  Annotations annotations;
+  std::unordered_map<std::string, size_t> places;
   for_each_row(path, [&](const nlohmann::json& json, const std::string& where) {
-    annotations.push_back({.place = annotations.size(),
-                           .dataset = text_or_empty(json, "dataset"),
-                           .instruction = text_member(json, "instruction", where),
-                           .output_1 = text_member(json, "output_1", where),
-                           .generator_1 = text_or_empty(json, "generator_1"),
-                           .output_2 = text_member(json, "output_2", where),
-                           .generator_2 = text_or_empty(json, "generator_2"),
-                           .annotator = text_or_empty(json, "annotator"),
-                           .preference = read_preference(json),
-                           .completion = json.value("raw_completion", nlohmann::json())});
+    Annotation row{.place = annotations.rows.size(),
+                   .dataset = text_or_empty(json, "dataset"),
+                   .instruction = text_member(json, "instruction", where),
+                   .output_1 = text_member(json, "output_1", where),
+                   .generator_1 = text_or_empty(json, "generator_1"),
+                   .output_2 = text_member(json, "output_2", where),
+                   .generator_2 = text_or_empty(json, "generator_2"),
+                   .annotator = text_or_empty(json, "annotator"),
+                   .preference = read_preference(json),
+                   .completion = json.value("raw_completion", nlohmann::json())};
+    if (!annotations.rows.empty() && row.generator_2 != annotations.rows[0].generator_2)
+      fail(
+          "{} judges \"{}\", the rows before it \"{}\"; put the annotations of each model into a file of "
+          "their own",
+          where, row.generator_2, annotations.rows[0].generator_2);
+    const auto [found, is_new] = places.try_emplace(row.instruction, row.place);
+    if (is_new) {
+      annotations.rows.push_back(std::move(row));
+    } else {
+      row.place = found->second;
+      annotations.rows[found->second] = std::move(row);
+      ++annotations.num_repeated;
+    }
   });
   return annotations;
 }

@@ -37,9 +37,13 @@ struct Annotation {
   std::optional<double> preference;  // From 1 to 2. None: the judge gave none.
   nlohmann::json completion;         // What the judge answered, as it came.
 };
-// alpaca_eval's annotations. Throws Error for a file that is none. A preference that is null or out of range
-// is none.
-std::vector<Annotation> read_annotations(const std::filesystem::path& path);
+struct Annotations {
+  std::vector<Annotation> rows;
+  size_t num_repeated = 0;  // Instructions that came again; the last one counts.
+};
+// alpaca_eval's annotations of one model. Throws Error for a file that is none. A preference that is null or
+// out of range is none.
+Annotations read_annotations(const std::filesystem::path& path);
 void write_annotations(const std::filesystem::path& path, const std::vector<Annotation>& annotations);
 
 // The pairs to judge, in the baseline's order, and what has no partner.

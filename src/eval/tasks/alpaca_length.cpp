@@ -34,13 +34,14 @@ std::string quoted(const std::string& cell) {
 }  // namespace
 
 std::vector<double> read_difficulty(const std::filesystem::path& path,
-                                    const std::vector<Annotation>& annotations) {
+                                    const std::vector<Annotation>& annotations, Match match) {
   const Csv csv = read_csv(path);
   const size_t column = csv.column("instruction_difficulty");
   std::unordered_map<std::string_view, size_t> rows;
   if (std::find(csv.header.begin(), csv.header.end(), "instruction") != csv.header.end())
     for (size_t i = 0; i < csv.rows.size(); ++i) rows[csv.rows[i][csv.column("instruction")]] = i;
-  const bool is_by_text = std::any_of(annotations.begin(), annotations.end(),
+  const bool is_by_text = match == Match::kText &&
+                          std::any_of(annotations.begin(), annotations.end(),
                                       [&](const Annotation& row) { return rows.contains(row.instruction); });
   std::vector<double> difficulty;
   for (size_t i = 0; i < annotations.size(); ++i) {

@@ -12,11 +12,16 @@
 
 namespace poro::alpaca {
 
+// What says which row of a table of difficulties belongs to an annotation. The original goes by place, even
+// where annotations are missing and all that follow get their neighbour's, so its fitted weights belong to
+// that.
+enum class Match { kText, kPlace };
+
 // One number per annotation, in its order. Reads alpaca_eval's CSV: a column "instruction_difficulty", and
-// perhaps "instruction". Rows are matched by it, or where it has none of the instructions (a translated
-// edition in the original's order) by place. Throws Error.
+// perhaps "instruction". Where that has none of the texts (a translated edition in the original's order),
+// rows are matched by place in any case. Throws Error.
 std::vector<double> read_difficulty(const std::filesystem::path& path,
-                                    const std::vector<Annotation>& annotations);
+                                    const std::vector<Annotation>& annotations, Match match);
 void write_difficulty(const std::filesystem::path& path, const std::vector<Annotation>& annotations,
                       const std::vector<double>& difficulty);
 

@@ -39,7 +39,8 @@ void judge_in(Order order, RunFolder& run, const JudgeSetup& setup, std::vector<
     const bool is_answered = replies[i].status == ChatReply::Status::kAnswered;
     row.completion = replies[i].json();
     if (is_answered) row.preference = preference(replies[i].first_token, row, order);
-    judged.num_failed += !is_answered;
+    if (!is_answered)
+      judged.failures.push_back(fmt::format("the judge, instruction {}: {}", row.place + 1, replies[i].text));
     judged.num_without_odds += is_answered && !row.preference;
   }
 }

@@ -27,9 +27,10 @@ struct JudgeSetup {
 };
 
 struct Judged {
-  std::vector<Annotation> rows;                   // In alpaca_eval's order.
-  std::vector<Annotation> swapped_rows;           // In the other; empty when it was not asked for.
-  size_t num_wrong_language = 0, num_failed = 0;  // Failures of the judge, over both orders.
+  std::vector<Annotation> rows;            // In alpaca_eval's order.
+  std::vector<Annotation> swapped_rows;    // In the other; empty when it was not asked for.
+  std::vector<std::string> failures = {};  // Of the judge, over both orders; a sentence each.
+  size_t num_wrong_language = 0;
   size_t num_without_odds = 0;  // The judge answered, but gave no log-probability of either identifier.
 };
 Judged judge(RunFolder& run, const JudgeSetup& setup, std::vector<Annotation> pairs);

@@ -65,9 +65,17 @@ std::string turn_of(const Answers& answers, int64_t question, int turn) {
   return found == answers.turns.end() || found->second.size() <= at ? "" : found->second[at];
 }
 
-std::string item_id(int64_t question, int turn) {
-  return fmt::format("{}.{}", question, turn);
-}
+// Names of items; a turn that was judged again gets a name of its own.
+class ItemIds {
+ public:
+  std::string operator()(int64_t question, int turn) {
+    const int times = ++times_[{question, turn}];
+    return fmt::format("{}.{}", question, turn) + (times > 1 ? fmt::format(" ({})", times) : "");
+  }
+
+ private:
+  std::map<std::pair<int64_t, int>, int> times_;
+};
 
 }  // namespace
 
@@ -131,7 +139,13 @@ Judgments<Rating> judge_single(RunFolder& run, const JudgeSetup& setup, std::spa
     judgments.rows.push_back(std::move(row));
   }
   const std::vector<ChatReply> replies = run.replies(setup.judge, "judge", requests);
-  for (size_t i = 0; i < replies.size(); ++i) judgments.rows[places[i]].judgment = judgment_of(replies[i]);
+  for (size_t i = 0; i < replies.size(); ++i) {
+    Rating& row = judgments.rows[places[i]];
+    row.judgment = judgment_of(replies[i]);
+    if (row.judgment == kJudgeError)
+      judgments.failures.push_back(
+          fmt::format("the judge, question {}, turn {}: {}", row.question, row.turn, replies[i].text));
+  }
   for (Rating& row : judgments.rows) row.score = rating(row.judgment);
   return judgments;
 }
@@ -177,8 +191,14 @@ Judgments<Comparison> judge_pairs(RunFolder& run, const JudgeSetup& setup,
     judgments.rows.push_back(std::move(row));
   }
   const std::vector<ChatReply> replies = run.replies(setup.judge, "judge", requests);
-  for (size_t i = 0; i < replies.size(); ++i)
-    (judgments.rows[places[i].row].*places[i].game).judgment = judgment_of(replies[i]);
+  for (size_t i = 0; i < replies.size(); ++i) {
+    Comparison& row = judgments.rows[places[i].row];
+    std::string& judgment = (row.*places[i].game).judgment;
+    judgment = judgment_of(replies[i]);
+    if (judgment == kJudgeError)
+      judgments.failures.push_back(
+          fmt::format("the judge, question {}, turn {}: {}", row.question, row.turn, replies[i].text));
+  }
   for (Comparison& row : judgments.rows) {
     const auto named = [](const std::string& side, const char* a, const char* b) {
       return side == "A" ? std::string(a) : side == "B" ? std::string(b) : side;
@@ -192,6 +212,7 @@ Judgments<Comparison> judge_pairs(RunFolder& run, const JudgeSetup& setup,
 std::vector<RunItem> items(const Judgments<Rating>& ratings, std::span<const Question> questions,
                            const Answers& answers) {
   std::vector<RunItem> items;
+  ItemIds item_id;
   for (const Rating& row : ratings.rows) {
     const Question& question = question_of(questions, row.question);
     RunItem item{
@@ -208,6 +229,7 @@ std::vector<RunItem> items(const Judgments<Rating>& ratings, std::span<const Que
 std::vector<RunItem> items(const Judgments<Comparison>& comparisons, std::span<const Question> questions,
                            const Contenders& contenders) {
   std::vector<RunItem> items;
+  ItemIds item_id;
   for (const Comparison& row : comparisons.rows) {
     const Question& question = question_of(questions, row.question);
     RunItem item{.id = item_id(row.question, row.turn),

@@ -60,19 +60,16 @@ Judgments<Judgment> read_judgments(const std::filesystem::path& path, const std:
   Judgments<Judgment> judgments{
       .rows = {}, .num_repeated = 0, .num_blank_lines = lines.num_blank, .broken = std::move(lines.broken)};
   std::set<std::string> names;
-  std::map<std::pair<int64_t, int>, size_t> places;
+  std::set<std::string> seen;
   for (const JsonLines::Line& line : lines.lines) {
     try {
       Judgment row = parse(line.json);
       names.insert(models_of(row));
       if (!wanted.empty() && models_of(row) != wanted) continue;
-      const auto [place, is_new] = places.try_emplace({row.question, row.turn}, judgments.rows.size());
-      if (is_new) {
+      if (seen.insert(line.json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)).second)
         judgments.rows.push_back(std::move(row));
-      } else {
-        judgments.rows[place->second] = std::move(row);
+      else
         ++judgments.num_repeated;
-      }
     } catch (const nlohmann::json::exception&) {
       judgments.broken.push_back(
           fmt::format("{}, line {}, is no judgment of this kind (fields are missing or of another type)",
@@ -125,18 +122,22 @@ std::string category_of(const Judgment& row, std::span<const Question> questions
   return "";
 }
 
-// How the judgments fit the questions: {missing, repeated, unknown_question, blank_lines, broken_lines}.
+// How the judgments fit the questions: {missing, repeated, judged_again, unknown_question, blank_lines,
+// broken_lines}.
 template <class Judgment>
 Json input_counts(const Judgments<Judgment>& judgments, std::span<const Question> questions) {
-  std::set<std::pair<int64_t, int>> expected;
+  std::set<std::pair<int64_t, int>> missing, judged;
   for (const Question& question : questions)
     for (size_t turn = 1; turn <= question.turns.size(); ++turn)
-      expected.insert({question.id, static_cast<int>(turn)});
-  size_t num_unknown = 0;
-  for (const Judgment& row : judgments.rows) num_unknown += expected.erase({row.question, row.turn}) == 0;
-  return {{"missing", expected.size()},
+      missing.insert({question.id, static_cast<int>(turn)});
+  for (const Judgment& row : judgments.rows) {
+    judged.insert({row.question, row.turn});
+    missing.erase({row.question, row.turn});
+  }
+  return {{"missing", missing.size()},
           {"repeated", judgments.num_repeated},
-          {"unknown_question", questions.empty() ? 0 : num_unknown},
+          {"judged_again", judgments.rows.size() - judged.size()},
+          {"unknown_question", judgments.num_unknown},
           {"blank_lines", judgments.num_blank_lines},
           {"broken_lines", judgments.broken.size()}};
 }
@@ -178,6 +179,16 @@ Judgments<Comparison> read_comparisons(const std::filesystem::path& path, const 
   const std::string wanted = models.model_1.empty() ? "" : models.model_1 + " against " + models.model_2;
   return read_judgments<Comparison>(path, wanted, comparison_from);
 }
+
+template <class Judgment>
+void keep_known(Judgments<Judgment>& judgments, std::span<const Question> questions) {
+  judgments.num_unknown += std::erase_if(judgments.rows, [&](const Judgment& row) {
+    return std::ranges::none_of(questions,
+                                [&](const Question& question) { return question.id == row.question; });
+  });
+}
+template void keep_known(Judgments<Rating>& judgments, std::span<const Question> questions);
+template void keep_known(Judgments<Comparison>& judgments, std::span<const Question> questions);
 
 void write_ratings(const std::filesystem::path& path, const std::vector<Rating>& ratings) {
   std::string lines;
@@ -264,7 +275,7 @@ Json grade(const Judgments<Comparison>& comparisons, std::span<const Question> q
   ByQuestion all;
   std::map<std::string, std::vector<double>> by_category;
   std::map<std::string, size_t> counts;
-  size_t num_errors = 0, num_failed = 0, num_language_errors = 0;
+  size_t num_errors = 0, num_failed = 0, num_language_errors = 0, num_decided = 0;
   for (const Comparison& row : comparisons.rows) {
     if (row.first.judgment == kJudgeError && row.second.judgment == kJudgeError) {
       ++num_failed;
@@ -272,12 +283,15 @@ Json grade(const Judgments<Comparison>& comparisons, std::span<const Question> q
     }
     num_errors += row.first.winner == "error" || row.second.winner == "error";
     num_language_errors += is_language_error(row);
+    num_decided += is_language_error(row) || row.first.winner != "error" || row.second.winner != "error";
     ++counts[result(row)];
     all.add(row.question, points(row));
     if (!questions.empty()) by_category[category_of(row, questions)].push_back(points(row));
   }
   if (all.values().empty())
     fail("the judge failed on every one of the {} comparisons", comparisons.rows.size());
+  if (num_decided == 0)
+    fail("not one of the {} comparisons holds a verdict such as [[A]]", comparisons.rows.size());
   const Comparison& any = comparisons.rows[0];
   const Interval interval = all.interval();
   Json summary = {{"task", "pairwise"},

@@ -38,17 +38,23 @@ struct Comparison {
 template <class Judgment>
 struct Judgments {
   std::vector<Judgment> rows;
-  size_t num_repeated = 0, num_blank_lines = 0;
-  std::vector<std::string> broken = {};
+  size_t num_repeated = 0, num_unknown = 0, num_blank_lines = 0;
+  std::vector<std::string> broken = {};    // Lines that are no judgments, a sentence each.
+  std::vector<std::string> failures = {};  // Of the judge, a sentence each.
 };
 
-// The judgments of `model`, or of the only model in the file when the name is empty. The last line counts
-// when a turn was judged twice. Throws Error when there are none, or when several models need a name.
+// The judgments of `model`, or of the only model in the file when the name is empty. A line that comes twice
+// counts once. A turn that was judged again, in other words or at another time, counts again, as FastChat has
+// it. Throws Error when there are none, or when several models need a name.
 Judgments<Rating> read_ratings(const std::filesystem::path& path, const std::string& model);
 struct ModelPair {
   std::string model_1, model_2;
 };
 Judgments<Comparison> read_comparisons(const std::filesystem::path& path, const ModelPair& models);
+
+// Leaves out, and counts, what judges none of the questions.
+template <class Judgment>
+void keep_known(Judgments<Judgment>& judgments, std::span<const Question> questions);
 
 void write_ratings(const std::filesystem::path& path, const std::vector<Rating>& ratings);
 void write_comparisons(const std::filesystem::path& path, const std::vector<Comparison>& comparisons);

@@ -115,11 +115,11 @@ PORO_INLINE Four load_four(const F16* from) {
 template <class T>
 PORO_INLINE void transpose_four(const T* const* rows, int64_t d, float* to) {
   const Four a = load_four(rows[0] + d), b = load_four(rows[1] + d), c = load_four(rows[2] + d), e = load_four(rows[3] + d);
-  const Four low_ab = __builtin_shuffle(a, b, FourInts{0, 4, 1, 5}), high_ab = __builtin_shuffle(a, b, FourInts{2, 6, 3, 7});
-  const Four low_ce = __builtin_shuffle(c, e, FourInts{0, 4, 1, 5}), high_ce = __builtin_shuffle(c, e, FourInts{2, 6, 3, 7});
+  const Four low_ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), high_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Four low_ce = __builtin_shufflevector(c, e, 0, 4, 1, 5), high_ce = __builtin_shufflevector(c, e, 2, 6, 3, 7);
   const Four columns[4] = {
-      __builtin_shuffle(low_ab, low_ce, FourInts{0, 1, 4, 5}), __builtin_shuffle(low_ab, low_ce, FourInts{2, 3, 6, 7}),
-      __builtin_shuffle(high_ab, high_ce, FourInts{0, 1, 4, 5}), __builtin_shuffle(high_ab, high_ce, FourInts{2, 3, 6, 7})};
+      __builtin_shufflevector(low_ab, low_ce, 0, 1, 4, 5), __builtin_shufflevector(low_ab, low_ce, 2, 3, 6, 7),
+      __builtin_shufflevector(high_ab, high_ce, 0, 1, 4, 5), __builtin_shufflevector(high_ab, high_ce, 2, 3, 6, 7)};
   for (int i = 0; i < 4; ++i) std::memcpy(to + i * kAttentionBlock, &columns[i], sizeof columns[i]);
 }
 
