@@ -16,7 +16,7 @@ int64_t total_positions(const Llama& model, const Engine::Options& options) {
   if (model.device().is_cuda()) {  // There memory is taken at once, and some must stay free for longer prompts' activations.
     constexpr double kShare = 0.8;
     const double free = static_cast<double>(gpu::memory(model.device().cuda_backend()).first);
-    const double position = static_cast<double>(KvCache::bytes(model.config(), {.max_positions = 64, .dtype = model.cache_dtype()})) / 64;
+    const double position = static_cast<double>(model.cache_bytes({.max_positions = 64})) / 64;
     plenty = std::min(plenty, static_cast<int64_t>(kShare * free / position));
   }
   return std::max(options.context, plenty);

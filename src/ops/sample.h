@@ -9,6 +9,7 @@ namespace poro {
 struct Argmax {
   Tensor logits;  // (T, V)
   Tensor ids;     // (T) i32
+  Tensor highest = {};  // (T) or none, of the logits' type: the logit of each id
 };
 PORO_OP(Argmax);
 

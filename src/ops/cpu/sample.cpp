@@ -13,6 +13,7 @@ void run(Cpu& cpu, const Argmax& op) {
         has_nan |= logits[id] != logits[id];
         if (logits[id] > logits[best]) best = id;
       }
+      if (op.highest) op.highest.as<float>()[t] = logits[best];
       op.ids.as<int32_t>()[t] = has_nan ? -1 : static_cast<int32_t>(best);
     }
   });

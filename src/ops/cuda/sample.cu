@@ -38,8 +38,12 @@ __global__ void __launch_bounds__(kThreads) best_of_parts(const T* logits, int64
   if (threadIdx.x == 0) best_of_part[blockIdx.y * kParts + blockIdx.x] = best;
 }
 
-__global__ void __launch_bounds__(kParts) best_of_rows(const unsigned long long* best_of_part, int32_t* ids) {
+template <class T>
+__global__ void __launch_bounds__(kParts)
+    best_of_rows(const unsigned long long* best_of_part, const T* logits, int64_t vocab, int32_t* ids, T* highest) {
   const unsigned long long best = warp_best(best_of_part[blockIdx.x * kParts + threadIdx.x]);
+  if (threadIdx.x == 0 && highest != nullptr)
+    highest[blockIdx.x] = logits[blockIdx.x * vocab + (best == kNan ? 0 : 0xffffffffu - static_cast<uint32_t>(best))];
   if (threadIdx.x == 0) ids[blockIdx.x] = best == kNan ? -1 : static_cast<int32_t>(0xffffffffu - static_cast<uint32_t>(best));
 }
 
@@ -52,8 +56,9 @@ void run(Cuda& cuda, const Argmax& op) {
   auto* parts = reinterpret_cast<unsigned long long*>(cuda.scratch(rows * kParts * sizeof(unsigned long long)));
   with_type<DType::kF32, DType::kBF16>(op.logits.dtype, [&]<class T>() {
     best_of_parts<T><<<dim3(kParts, rows), kThreads, 0, stream>>>(gpu_data<T>(op.logits), op.logits.dim(1), parts);
+    best_of_rows<T><<<rows, kParts, 0, stream>>>(parts, gpu_data<T>(op.logits), op.logits.dim(1), gpu_data<int32_t>(op.ids),
+                                                 gpu_data<T>(op.highest));
   });
-  best_of_rows<<<rows, kParts, 0, stream>>>(parts, gpu_data<int32_t>(op.ids));
   CUDA_CHECK_LAUNCH();
 }
 

@@ -1,6 +1,7 @@
 // The argmax by its definition.
 #include "ops/sample.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace poro {
@@ -16,6 +17,7 @@ void run(Reference&, const Argmax& op) {
       else if (logit > load_element(op.logits, t * vocab + best))
         best = static_cast<int32_t>(id);
     }
+    if (op.highest) store_element(op.highest, t, load_element(op.logits, t * vocab + std::max(best, 0)));
     op.ids.as<int32_t>()[t] = best;
   }
 }
