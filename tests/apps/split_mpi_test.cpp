@@ -38,7 +38,7 @@ class SplitMpi : public ::testing::Test {
     return {kLauncher, "--oversubscribe", "--bind-to", "none", "-n", std::to_string(ranks)};
   }
   Words with_model(Words words, const std::string& device) const {
-    for (const std::string word : {"--model", model_.path().c_str(), "--device", device.c_str(), "--dtype", "f32", "--threads", "1"})
+    for (const std::string& word : Words{"--model", model_.path(), "--device", device, "--dtype", "f32", "--threads", "1"})
       words.push_back(word);
     return words;
   }
