@@ -63,7 +63,8 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
       arena_("activations", device),
       logits_(&device, device.exact_dtype(), config.vocab_size),
       whole_logits_(&device, device.exact_dtype(), config.vocab_size * ranks_.size()),
-      host_logits_(nullptr, device.exact_dtype(), config.vocab_size * ranks_.size()) {
+      host_logits_(nullptr, device.exact_dtype(), config.vocab_size * ranks_.size()),
+      likely_(&device, DType::kI8, 1) {
   const bool is_training = purpose == Purpose::kTraining;
   const DType dtype = device.activation_dtype(), exact = device.exact_dtype();
   const int64_t query_width = config.num_heads * config.head_dim, key_width = config.num_kv_heads * config.head_dim;

@@ -116,6 +116,15 @@ class Llama {
   // the device.
   std::vector<int32_t> likeliest(const Tensor& hidden);
 
+  // On a GPU, after each hidden state: the ids and logits of the likeliest tokens, up to some hundreds, in no order, and what all
+  // tokens weigh (TopLogits). The temperatures are above 0.
+  struct Likely {
+    std::vector<int32_t> ids;
+    std::vector<float> logits;
+    double total = 0;
+  };
+  std::vector<Likely> likely(const Tensor& hidden, std::span<const double> temperatures);
+
   // Log-probabilities of `targets[t]` after hidden state t; the head runs in chunks, (T, V) is never stored.
   std::vector<double> log_probs(const Tensor& hidden, std::span<const int32_t> targets);
 
@@ -123,7 +132,7 @@ class Llama {
   struct Storage;      // Owns what the weights point into.
   struct Activations;  // Memory of one forward call.
 
-  enum class Order : int32_t { kForward, kLogits, kLikeliest, kLogProbs, kClose };
+  enum class Order : int32_t { kForward, kHead, kLikeliest, kLogProbs, kClose };
 
   Llama(Device& device, const LlamaConfig& config, const LoadOptions& options);
   bool is_leading() const { return !ranks_.is_alone() && ranks_.rank() == 0; }
@@ -145,6 +154,7 @@ class Llama {
   // What the way back needs of a block and the forward pass did not keep.
   void recompute_block(Activations& a, int64_t layer);
   Tensor head(const Tensor& hidden);
+  Tensor whole_head(const Tensor& hidden);
   void project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual, const Tensor& y);
   void backward_norm(Activations& a, const RmsNormBackward& op);
   Tensor on_device(std::span<const int32_t> targets);

@@ -94,6 +94,7 @@ struct Llama::Activations {
   Tensor logits_on_host(int64_t rows) { return is_on_host_ ? whole_logits(rows) : host_logits_.rows(rows); }
   // (T) i32 and (T), on the device: the likeliest ids and their logits.
   Tensor next_ids(int64_t rows) const { return whole_next_ids_.rows(0, rows); }
+  Tensor likely_bytes(int64_t count) { return likely_.rows(count).reshaped({count}); }
   Tensor next_logits(int64_t rows) const { return whole_next_logits_.rows(0, rows); }
 
   size_t bytes() const { return arena_.bytes(); }
@@ -122,7 +123,7 @@ struct Llama::Activations {
   Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_exact_sum_, whole_logp_, whole_lse_, whole_coefficients_, whole_next_ids_,
       whole_next_logits_;
   BlockGradients whole_gradients_;
-  GrowingRows logits_, whole_logits_, host_logits_;
+  GrowingRows logits_, whole_logits_, host_logits_, likely_;
 };
 
 }  // namespace poro

@@ -16,15 +16,52 @@ Tensor Llama::head(const Tensor& hidden) {
   return out;
 }
 
+// All ranks' logits, on the device.
+Tensor Llama::whole_head(const Tensor& hidden) {
+  tell(Order::kHead, hidden);
+  const Tensor part = head(hidden);
+  if (ranks_.is_alone()) return part;
+  const Tensor whole = activations_->whole_logits(hidden.dim(0));
+  for (int64_t row = 0; row < whole.dim(0); ++row) ranks_.comm().gather(part.rows(row, 1), whole.rows(row, 1));
+  return whole;
+}
+
 Tensor Llama::logits(const Tensor& hidden) {
-  tell(Order::kLogits, hidden);
-  Activations& a = *activations_;
-  const int64_t rows = hidden.dim(0);
-  const Tensor part = head(hidden), whole = a.whole_logits(rows), on_host = a.logits_on_host(rows);
-  if (!ranks_.is_alone())
-    for (int64_t row = 0; row < rows; ++row) ranks_.comm().gather(part.rows(row, 1), whole.rows(row, 1));
-  device_->copy(whole, on_host);
+  const Tensor there = whole_head(hidden), on_host = activations_->logits_on_host(hidden.dim(0));
+  device_->copy(there, on_host);
   return on_host;
+}
+
+std::vector<Llama::Likely> Llama::likely(const Tensor& hidden, std::span<const double> temperatures) {
+  constexpr int64_t kPlaces = 512;
+  const Tensor logits = whole_head(hidden);
+  const int64_t rows = hidden.dim(0);
+  CHECK(logits.dtype == DType::kF32 && std::ssize(temperatures) == rows, "logits {}, {} temperatures", logits.str(), temperatures.size());
+  // One piece of memory on either side, and so one copy: temperatures and totals, counts, ids, values.
+  const int64_t bytes = rows * (2 * 8 + 4 + kPlaces * 8);
+  const Tensor there = activations_->likely_bytes(bytes);
+  std::vector<std::byte> here(static_cast<size_t>(bytes));
+  const auto parts_of = [&](std::byte* at, Place place) {
+    std::vector<Tensor> parts;
+    for (const auto& [dtype, shape] : {std::pair{DType::kF64, Shape{rows}}, std::pair{DType::kF64, Shape{rows}},
+                                       std::pair{DType::kI32, Shape{rows}}, std::pair{DType::kI32, Shape{rows, kPlaces}},
+                                       std::pair{DType::kF32, Shape{rows, kPlaces}}}) {
+      parts.push_back({.data = at, .dtype = dtype, .shape = shape, .place = place});
+      at += parts.back().bytes();
+    }
+    return parts;
+  };
+  const std::vector<Tensor> out = parts_of(there.data, there.place), in = parts_of(here.data(), Place::kHost);
+  device_->copy(view(temperatures), out[0]);
+  run(*device_, TopLogits{.logits = logits, .temperatures = out[0], .ids = out[3], .values = out[4], .counts = out[2], .totals = out[1]});
+  device_->copy(there, {.data = here.data(), .dtype = there.dtype, .shape = there.shape});
+  std::vector<Likely> result;
+  for (int64_t row = 0; row < rows; ++row) {
+    const int32_t *ids = in[3].as<int32_t>() + row * kPlaces, count = in[2].as<int32_t>()[row];
+    const float* values = in[4].as<float>() + row * kPlaces;
+    result.push_back({.ids = {ids, ids + count}, .logits = {values, values + count}, .total = in[1].as<double>()[row]});
+  }
+  return result;
 }
 
 std::vector<int32_t> Llama::likeliest(const Tensor& hidden) {

@@ -92,7 +92,7 @@ void Llama::follow() {
       case Order::kForward:
         forward(ForwardPlan(std::span(content).subspan(static_cast<size_t>(content[1]))), caches.find(content));
         break;
-      case Order::kLogits: logits(hidden()); break;
+      case Order::kHead: whole_head(hidden()); break;
       case Order::kLikeliest: likeliest(hidden()); break;
       case Order::kLogProbs: log_probs(hidden(), std::span(content).subspan(2)); break;
       case Order::kClose: return;

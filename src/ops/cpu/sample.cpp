@@ -19,4 +19,10 @@ void run(Cpu& cpu, const Argmax& op) {
   });
 }
 
+// No processor needs it fast: its sampler has all logits at hand.
+void run(Cpu&, const TopLogits& op) {
+  Reference reference;
+  run(reference, op);
+}
+
 }  // namespace poro
