@@ -10,6 +10,7 @@
 #include "apps/bench.h"
 #include "apps/limits.h"
 #include "apps/model_options.h"
+#include "apps/ranks.h"
 #include "apps/trace_file.h"
 #include "base/error.h"
 #include "ops/gpu_limits.h"
@@ -49,9 +50,12 @@ void fill_cache(Llama& model, KvCache& cache, int64_t sequence, int64_t count) {
 }
 
 Json header(const Options& options, const Llama& model) {
-  return {{"model", options.model.model},
-          {"device", model.device().name()},
-          {"dtype", dtype_name(model.weights().layers[0].q.dtype())}};
+  Json result = {{"model", options.model.model},
+                 {"device", model.device().name()},
+                 {"dtype", dtype_name(model.weights().layers[0].q.dtype())},
+                 {"kv_dtype", dtype_name(model.cache_dtype())}};
+  if (model.num_ranks() > 1) result["ranks"] = model.num_ranks();  // Bytes, operations and limits are those of one.
+  return result;
 }
 
 // The unit that multiplies weights of this type, whose peak is the limit of a prompt.
@@ -141,9 +145,8 @@ void bench_decode(const Options& options) {
     for (int64_t sequence = 0; sequence < options.sequences; ++sequence) cache.truncate(sequence, options.context);
     for (int64_t token = 0; token < options.tokens; ++token) model.likeliest(model.forward(batch, cache));
   });
-  const KvCacheOptions filled{.max_sequences = options.sequences, .max_positions = options.context, .page_size = 1,
-                              .dtype = cache.keys(0).dtype};
-  const double bytes = static_cast<double>(model.bytes_per_token() + KvCache::bytes(model.config(), filled));
+  const KvCacheOptions filled{.max_sequences = options.sequences, .max_positions = options.context, .page_size = 1};
+  const double bytes = static_cast<double>(model.bytes_per_token() + model.cache_bytes(filled));
   const double tokens = static_cast<double>(options.tokens);
   const Json found = summary(measured, bytes * tokens);
   Json result = header(options, model);
@@ -181,7 +184,7 @@ void bench_prefill(const Options& options) {
     fill_cache(model, cache, 0, options.tokens);
     open.device->synchronize();
   });
-  const Json found = summary(measured, product_flops(model.config(), options.tokens));
+  const Json found = summary(measured, product_flops(model.config(), options.tokens) / model.num_ranks());
   Json result = header(options, model);
   result.update({{"tokens", options.tokens},
                  {"seconds", found["seconds"]},
@@ -232,18 +235,18 @@ void add_bench_model(CLI::App& bench) {
   decode->add_option("--sequences", decode_options->sequences, "Sequences decoded together")->check(CLI::Range(1, 4096));
   add_trace_option(*decode, decode_options->trace);
   decode->footer("Example: poro bench decode --model shape:poro2-8b --dtype int8 --context 512 --tokens 32");
-  decode->callback([decode_options] { bench_decode(*decode_options); });
+  decode->callback([decode_options] { lead_ranks(decode_options->model, [&] { bench_decode(*decode_options); }); });
 
   CLI::App* prefill = add_common(bench, *prefill_options, "prefill", "Tokens per second of a prompt");
   prefill_options->tokens = 512;
   prefill->add_option("--tokens", prefill_options->tokens, "Tokens of the prompt")->check(CLI::Range(1, 1 << 20));
   add_trace_option(*prefill, prefill_options->trace);
   prefill->footer("Example: poro bench prefill --model shape:poro2-8b --dtype int8 --tokens 512");
-  prefill->callback([prefill_options] { bench_prefill(*prefill_options); });
+  prefill->callback([prefill_options] { lead_ranks(prefill_options->model, [&] { bench_prefill(*prefill_options); }); });
 
   CLI::App* load = add_common(bench, *load_options, "load", "Seconds from nothing to a model ready to answer");
   load->footer("Example: poro bench load --model models/poro2-8b --dtype int4");
-  load->callback([load_options] { bench_load(*load_options); });
+  load->callback([load_options] { lead_ranks(load_options->model, [&] { bench_load(*load_options); }); });
 }
 
 }  // namespace poro

@@ -12,6 +12,7 @@
 #include "apps/interrupt.h"
 #include "apps/line_editor.h"
 #include "apps/model_options.h"
+#include "apps/ranks.h"
 #include "apps/sampling_options.h"
 #include "apps/shipped_model.h"
 #include "base/error.h"
@@ -302,7 +303,7 @@ void add_chat(CLI::App& root) {
       "In the conversation, /help lists the commands and Ctrl-C stops an answer. Lines piped in are answered "
       "one by one.\n"
       "Example: poro chat --model LumiOpen/Llama-Poro-2-8B-Instruct --dtype int4");
-  command->callback([options] { run_chat(*options); });
+  command->callback([options] { lead_ranks(options->model, [&] { run_chat(*options); }); });
 }
 
 }  // namespace poro

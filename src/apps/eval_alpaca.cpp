@@ -2,6 +2,7 @@
 // length.
 #include "apps/eval.h"
 #include "apps/eval_models.h"
+#include "apps/ranks.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -208,7 +209,7 @@ void add_eval_alpaca(CLI::App& eval) {
       "\\\n"
       "      --judge-prompt alpaca_eval_clf.txt --difficulty instruction_difficulty.csv --out "
       "runs/alpaca-fi");
-  command->callback([options] { run(*options); });
+  command->callback([options] { lead_ranks(options->run.compute, [&] { run(*options); }); });
 }
 
 void add_eval_difficulty(CLI::App& eval) {

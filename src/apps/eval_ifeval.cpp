@@ -2,6 +2,7 @@
 #include "apps/eval.h"
 
 #include "apps/eval_models.h"
+#include "apps/ranks.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "eval/run_folder.h"
@@ -91,7 +92,7 @@ void add_eval_ifeval(CLI::App& eval) {
                       "A folder for the run and its verdicts, strict.jsonl and loose.jsonl");
   command->footer(
       "Example:\n  poro eval ifeval --data prompts_fi.jsonl --lang fi --model M --out runs/ifeval-fi");
-  command->callback([options] { run(*options); });
+  command->callback([options] { lead_ranks(options->run.compute, [&] { run(*options); }); });
 }
 
 }  // namespace poro

@@ -4,6 +4,7 @@
 
 #include "apps/eval.h"
 #include "apps/eval_models.h"
+#include "apps/ranks.h"
 #include "base/error.h"
 #include "eval/tasks/mtbench_run.h"
 
@@ -201,7 +202,7 @@ void add_eval_mtbench(CLI::App& eval) {
       "      --judge https://api.openai.com/v1 --judge-name gpt-4o-2024-08-06 --judge-prompts "
       "judge_prompts.jsonl "
       "--out runs/mtbench-fi");
-  command->callback([options] { run_single(*options); });
+  command->callback([options] { lead_ranks(options->run.compute, [&] { run_single(*options); }); });
 }
 
 void add_eval_pairwise(CLI::App& eval) {
@@ -217,7 +218,7 @@ void add_eval_pairwise(CLI::App& eval) {
       "  poro eval pairwise --data question_fi.jsonl --lang fi --answers ours.jsonl --baseline theirs.jsonl "
       "\\\n"
       "      --judge J --judge-prompts judge_prompts.jsonl --references gpt-4o.jsonl --out runs/pairwise-fi");
-  command->callback([options] { run_pairwise(*options); });
+  command->callback([options] { lead_ranks(options->run.compute, [&] { run_pairwise(*options); }); });
 }
 
 }  // namespace poro

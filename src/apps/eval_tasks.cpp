@@ -3,6 +3,7 @@
 // model's code takes a sandbox that this program does not bring.
 #include "apps/eval.h"
 #include "apps/eval_models.h"
+#include "apps/ranks.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "eval/likelihood.h"
@@ -192,7 +193,7 @@ void add_choice(CLI::App& eval, const char* help, const choice::Task& task) {
   add_language(*command, *options);
   add_examples(*command, *options);
   command->add_option("--preface", options->preface, "A file with the text before the examples");
-  command->callback([options, task] { run_choice(*options, task); });
+  command->callback([options, task] { lead_ranks(options->run.compute, [&] { run_choice(*options, task); }); });
 }
 
 }  // namespace
@@ -208,7 +209,7 @@ void add_eval_tasks(CLI::App& eval) {
                                   "JSONL of question, answer", *gsm8k);
   add_language(*command, *gsm8k);
   add_examples(*command, *gsm8k);
-  command->callback([gsm8k] { run_gsm8k(*gsm8k); });
+  command->callback([gsm8k] { lead_ranks(gsm8k->run.compute, [&] { run_gsm8k(*gsm8k); }); });
 
   auto translation = std::make_shared<Options>();
   command = add_command(eval, "translation", "Translation by BLEU and chrF++",
@@ -220,25 +221,25 @@ void add_eval_tasks(CLI::App& eval) {
       ->capture_default_str();
   command->add_option("--set", translation->set, "Only rows whose \"set\" is this");
   command->add_flag("--chat", translation->is_chat, "Ask as a conversation, for chat models");
-  command->callback([translation] { run_translation(*translation); });
+  command->callback([translation] { lead_ranks(translation->run.compute, [&] { run_translation(*translation); }); });
 
   auto multi_if = std::make_shared<Options>();
   command = add_command(eval, "multi-if", "Multi-IF: checkable instructions over three turns",
                         "The published CSV", *multi_if);
   add_language(*command, *multi_if);
-  command->callback([multi_if] { run_multi_if(*multi_if); });
+  command->callback([multi_if] { lead_ranks(multi_if->run.compute, [&] { run_multi_if(*multi_if); }); });
 
   auto perplexity = std::make_shared<Options>();
   command = add_command(eval, "perplexity", "How well a model predicts text, per byte", "JSONL of text",
                         *perplexity);
   add_language(*command, *perplexity);
-  command->callback([perplexity] { run_perplexity(*perplexity); });
+  command->callback([perplexity] { lead_ranks(perplexity->run.compute, [&] { run_perplexity(*perplexity); }); });
 
   auto fertility = std::make_shared<Options>();
   command = add_command(eval, "fertility", "How many tokens a tokenizer makes of a word", "JSONL of text",
                         *fertility);
   add_language(*command, *fertility);
-  command->callback([fertility] { run_fertility(*fertility); });
+  command->callback([fertility] { lead_ranks(fertility->run.compute, [&] { run_fertility(*fertility); }); });
 }
 
 }  // namespace poro

@@ -8,6 +8,7 @@
 #include "apps/commands.h"
 #include "apps/jsonl.h"
 #include "apps/model_options.h"
+#include "apps/ranks.h"
 #include "apps/sampling_options.h"
 #include "apps/template_fields.h"
 #include "apps/trace_file.h"
@@ -269,7 +270,7 @@ void add_generate(CLI::App& root) {
       "Lines out: {\"ids\": [...], \"text\": ..., \"finish_reason\": \"stop|length\", \"usage\": {...}}\n"
       "Example: poro generate --model LumiOpen/Llama-Poro-2-8B-Instruct --prompt 'Suomen pääkaupunki on' "
       "--max-new-tokens 20");
-  command->callback([options] { run_generate(*options); });
+  command->callback([options] { lead_ranks(options->model, [&] { run_generate(*options); }); });
 }
 
 }  // namespace poro

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "apps/hub_cache.h"
+#include "apps/ranks.h"
 #include "apps/shipped_model.h"
 #include "base/comm.h"
 #include "base/cuda_devices.h"
@@ -110,6 +111,8 @@ void add_compute_options(CLI::App& command, ModelOptions& options) {
                      "auto, cpu, cuda, cuda:N, or reference (slow, double precision)");
   command.add_option("--dtype", options.dtype,
                      "How weights are held: auto (as stored), f32, bf16, int8, int4, on GPUs fp8");
+  command.add_option("--kv-dtype", options.kv_dtype,
+                     "How keys and values of past tokens are held: auto (as exact as the weights), f32, bf16, on GPUs fp8");
   command.add_flag("--weight-cache", options.keep_weights,
                    "Keep int8 or int4 weights on disk beside the hub cache, and start from there next time");
   command.add_option("--threads", options.threads,
@@ -163,37 +166,63 @@ DType activations_of(const ModelOptions& options, std::optional<DType> dtype) {
   return dtype == DType::kF32 || dtype == DType::kF64 ? DType::kF32 : DType::kBF16;
 }
 
-// On a GPU memory is planned before anything is read; nothing elsewhere. Returns the context that fits.
-std::optional<int64_t> plan_context(Device& device, const ModelOptions& options, std::optional<DType> dtype) {
+// Of keys and values; none: as exact as the weights.
+std::optional<DType> cache_dtype(const ModelOptions& options, const Device& device) {
+  if (options.kv_dtype == "auto") return std::nullopt;
+  if (device.is_reference()) fail("--device reference computes in double precision; leave --kv-dtype out");
+  if (options.kv_dtype == "f32") return DType::kF32;
+  if (options.kv_dtype == "bf16") return DType::kBF16;
+  if (options.kv_dtype != "fp8") fail("--kv-dtype \"{}\" is none of auto, f32, bf16, fp8", options.kv_dtype);
+  if (!device.is_cuda()) fail("--kv-dtype fp8 is for GPUs; use --kv-dtype bf16 on a processor");
+  return DType::kF8;
+}
+
+// On GPUs memory is planned before anything is read; nothing elsewhere. Returns the context that fits.
+std::optional<int64_t> plan_context(const OpenModel& model, const ModelOptions& options, const LoadOptions& load) {
+  Device& device = *model.device;
   if (!device.is_cuda()) return std::nullopt;
   const LlamaConfig config = config_of(options);
-  const DType stored = config.dtype == DType::kF64 ? DType::kF32 : config.dtype;
-  const GenerationMemory memory = plan_gpu_memory(config, dtype.value_or(stored), options.context,
-                                                  static_cast<double>(gpu::memory(device.cuda_backend()).first));
-  inform("{}: {}", device.name(), describe(memory));
-  return memory.context;
+  const DType stored = config.dtype == DType::kF64 ? DType::kF32 : config.dtype, weights = load.weights.value_or(stored);
+  const int ranks = model.ranks ? model.ranks->size() : 1;
+  const GenerationMemory memory =
+      plan_gpu_memory({.config = config,
+                       .weights = weights,
+                       .cache = load.cache.value_or(weights == DType::kF32 ? DType::kF32 : DType::kBF16),
+                       .ranks = ranks,
+                       .context = options.context,
+                       .free = static_cast<double>(gpu::memory(device.cuda_backend()).first)});
+  if (ranks == 1) {
+    inform("{}: {}", device.name(), describe(memory));
+    return memory.context;
+  }
+  if (model.ranks->rank() == 0) inform("{}, on each of {}: {}", device.name(), ranks, describe(memory));
+  return static_cast<int64_t>(-model.ranks->maximum(-static_cast<double>(memory.context)));
 }
 
 }  // namespace
 
 OpenModel open_model(const ModelOptions& options) {
+  tell_options(options);
   const std::optional<DType> dtype = weight_dtype(options);
   OpenModel model{.name = options.model.empty() ? "poro-mini" : options.model,
                   .device = open_device(options, activations_of(options, dtype))};
   if (dtype == DType::kF8 && !model.device->is_cuda()) fail("--dtype fp8 is for GPUs; use --dtype int8 on a processor");
-  const std::optional<int64_t> planned = plan_context(*model.device, options, dtype);
-  const std::filesystem::path cache_folder = weight_cache_folder(options);
+  if (options.ranks != nullptr) model.ranks = comm_of(*model.device, options.ranks->split(0));
+  const LoadOptions load{.weights = dtype,
+                         .cache = cache_dtype(options, *model.device),
+                         .ranks = model.ranks.get(),
+                         .cache_folder = weight_cache_folder(options)};
+  const std::optional<int64_t> planned = plan_context(model, options, load);
   if (is_random_shape(options)) {
     const LlamaConfig config = LlamaConfig::named_shape(options.model.substr(kShapePrefix.size()));
     model.llama = std::make_unique<Llama>(
-        Llama::random(*model.device, config, dtype.value_or(config.dtype), options.seed.value_or(0)));
+        Llama::random(*model.device, config, dtype.value_or(config.dtype), options.seed.value_or(0), load));
   } else {
     const std::filesystem::path folder = model_folder(options.model);
     if (has_tokenizer(folder)) model.tokenizer = Tokenizer::load(folder);
     if (model.tokenizer && has_chat_template(folder)) model.chat_template = ChatTemplate::load(folder);
     model.generation = GenerationConfig::load(folder);
-    model.llama = std::make_unique<Llama>(
-        Llama::load(*model.device, folder, {.weights = dtype, .cache_folder = cache_folder}));
+    model.llama = std::make_unique<Llama>(Llama::load(*model.device, folder, load));
   }
   const int64_t limit = model.llama->config().max_positions;
   model.context = options.context.value_or(planned.value_or(limit));

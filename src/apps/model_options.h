@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/comm.h"
 #include "base/device.h"
 #include "model/config.h"
 #include "model/llama.h"
@@ -22,10 +23,12 @@ struct ModelOptions {
   std::string model;            // A folder, a hub name, or shape:NAME.
   std::string device = "auto";  // auto | cpu | cuda | cuda:N | reference
   std::string dtype = "auto";   // auto | f32 | bf16 | int8 | int4
+  std::string kv_dtype = "auto";  // auto | f32 | bf16 | fp8
   bool keep_weights = false;    // int8 and int4 weights stay on disk for the next start.
   int threads = 0;              // 0: every core this process may use.
   std::optional<uint64_t> seed;
   std::optional<int64_t> context;  // The most positions of a sequence; none: the model's limit.
+  Comm* ranks = nullptr;           // That split the model, if any; none of the user's options.
 };
 
 // Declares --model, and the folder behind it: none is the model that ships, a folder as it is, a hub name looked up in the local
@@ -38,7 +41,7 @@ std::filesystem::path model_folder(const std::string& model);
 bool has_tokenizer(const std::filesystem::path& folder);
 bool has_chat_template(const std::filesystem::path& folder);
 
-// Declares --device, --dtype, --weight-cache, --threads, --seed and --context.
+// Declares --device, --dtype, --kv-dtype, --weight-cache, --threads, --seed and --context.
 void add_compute_options(CLI::App& command, ModelOptions& options);
 
 // Whether the model is a shape with random weights, which is no model to talk with.
@@ -53,6 +56,7 @@ std::optional<DType> weight_dtype(const ModelOptions& options);
 struct OpenModel {
   std::string name = {};
   std::unique_ptr<Device> device = {};
+  std::unique_ptr<Comm> ranks = {};  // That split the model, if any.
   std::unique_ptr<Llama> llama = {};
   std::optional<Tokenizer> tokenizer = {};         // Not every folder has one.
   std::optional<ChatTemplate> chat_template = {};  // Nor one of these.
@@ -68,7 +72,7 @@ struct OpenModel {
   std::vector<int32_t> encode_with_bos(const std::string& text) const;
 };
 
-// Throws Error.
+// Of the ranks in `options`, if any, each opens its part. Throws Error.
 OpenModel open_model(const ModelOptions& options);
 
 }  // namespace poro

@@ -7,6 +7,7 @@
 #include "apps/commands.h"
 #include "apps/jsonl.h"
 #include "apps/model_options.h"
+#include "apps/ranks.h"
 #include "base/error.h"
 #include "infer/scorer.h"
 
@@ -101,7 +102,7 @@ void add_score(CLI::App& root) {
       "           and prompts get the begin-of-text token in front where the tokenizer has one\n"
       "Example: echo '{\"text\": \"Suomen pääkaupunki on Helsinki.\"}' | poro score --model "
       "LumiOpen/Llama-Poro-2-8B-Instruct");
-  command->callback([options] { run_score(*options); });
+  command->callback([options] { lead_ranks(options->model, [&] { run_score(*options); }); });
 }
 
 }  // namespace poro

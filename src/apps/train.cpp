@@ -1,12 +1,10 @@
 // `poro train`: continued pretraining, SFT and DPO from a recipe.
-#include <chrono>
-#include <cstdio>
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "apps/commands.h"
 #include "apps/model_options.h"
+#include "apps/ranks.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -72,23 +70,10 @@ void run_train(const TrainOptions& options, Comm& world) {
   if (world.rank() == 0) fmt::print("{}", plan);
 }
 
-// What one rank cannot go on with ends all. Mostly all ranks find the same thing wrong at once; the first one
-// says it, and the others speak only if they are still there.
 void run_on_all_ranks(const TrainOptions& options) {
   const std::unique_ptr<Comm> world = world_comm();
   if (world->size() == 1) return run_train(options, *world);
-  const auto stop = [&](const char* sentence, int exit_code) {
-    if (world->rank() > 0) std::this_thread::sleep_for(std::chrono::seconds(2));
-    std::fprintf(stderr, "poro: rank %d: %s\n", world->rank(), sentence);
-    world->abort(exit_code);
-  };
-  try {
-    run_train(options, *world);
-  } catch (const Error& error) {
-    stop(error.what(), 2);
-  } catch (const std::exception& error) {
-    stop(error.what(), 1);
-  }
+  run_among(*world, [&] { run_train(options, *world); });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "apps/commands.h"
 #include "apps/line_blocks.h"
 #include "apps/model_options.h"
+#include "apps/ranks.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -169,7 +170,7 @@ void add_translate(CLI::App& root) {
       "blocks "
       "stay.\n"
       "Example: poro translate --model LumiOpen/Llama-Poro-2-8B-Instruct --to fi guide.md > opas.md");
-  command->callback([options] { run_translate(*options); });
+  command->callback([options] { lead_ranks(options->model, [&] { run_translate(*options); }); });
 }
 
 }  // namespace poro

@@ -84,6 +84,22 @@ void Comm::all_reduce(const Tensor& values) {
   std::memcpy(values.data, padded.data(), values.bytes());
 }
 
+namespace {
+
+template <class T>
+void add_to(const Tensor& part, const Tensor& residual, const Tensor& to) {
+  const T *a = part.as<T>(), *b = residual ? residual.as<T>() : nullptr;
+  for (int64_t i = 0; i < to.elements(); ++i) to.as<T>()[i] = b == nullptr ? a[i] : b[i] + a[i];
+}
+
+}  // namespace
+
+void Comm::sum_onto(const Tensor& part, const Tensor& residual, const Tensor& to) {
+  CHECK(part.elements() == to.elements() && (!residual || residual.elements() == to.elements()), "{} to {}", part.str(), to.str());
+  all_reduce(part);
+  part.dtype == DType::kF64 ? add_to<double>(part, residual, to) : add_to<float>(part, residual, to);
+}
+
 double Comm::sum(double value) {
   std::vector<double> all(static_cast<size_t>(size()));
   all_gather(std::as_bytes(std::span(&value, 1)), std::as_writable_bytes(std::span(all)));

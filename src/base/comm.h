@@ -38,6 +38,9 @@ class Comm {
   virtual void reduce_scatter(const Tensor& whole, const Tensor& part);
   // The sum over ranks, everywhere, in place.
   virtual void all_reduce(const Tensor& values);
+  // to = residual (or nothing) + the sum over ranks of `part`, the same bits everywhere. `part` may be lost; `to` may be `residual`.
+  // On the host all are f32, or f64; on GPUs each may be f32 or bf16, and little ones cost microseconds.
+  virtual void sum_onto(const Tensor& part, const Tensor& residual, const Tensor& to);
   double sum(double value);
   double maximum(double value);
   bool is_any(bool value) { return maximum(value ? 1 : 0) > 0; }

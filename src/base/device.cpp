@@ -66,6 +66,16 @@ void Device::zero(const Tensor& tensor) {
   std::memset(tensor.data, 0, tensor.bytes());
 }
 
+void Device::copy_columns(const Tensor& from, int64_t first, const Tensor& to) {
+  CHECK(from.dim(0) == to.dim(0) && first + to.dim(1) <= from.dim(1) && from.dtype == to.dtype && dtype_bits(to.dtype) % 8 == 0,
+        "columns from {} of {} to {}", first, from.str(), to.str());
+  if (is_cuda()) return gpu::copy_columns(cuda_backend(), from, first, to);
+  const size_t element = static_cast<size_t>(dtype_bits(to.dtype) / 8);
+  const size_t wide = static_cast<size_t>(from.dim(1)) * element, narrow = static_cast<size_t>(to.dim(1)) * element;
+  for (size_t row = 0; row < static_cast<size_t>(to.dim(0)); ++row)
+    std::memcpy(to.data + row * narrow, from.data + row * wide + static_cast<size_t>(first) * element, narrow);
+}
+
 void Device::synchronize() {
   if (is_cuda()) gpu::synchronize(cuda_backend());
 }

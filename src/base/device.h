@@ -97,6 +97,8 @@ class Device {
   // is there on return, and what came from the host may be changed.
   void copy(const Tensor& from, const Tensor& to);
   void zero(const Tensor& tensor);
+  // Columns [first, first + C) of `from` (R, more than C) to `to` (R, C), both in the device's memory; elements of whole bytes.
+  void copy_columns(const Tensor& from, int64_t first, const Tensor& to);
   // Returns when all ops before are done.
   void synchronize();
 
@@ -167,6 +169,7 @@ void release(Cuda& cuda, std::byte* memory);
 std::pair<size_t, size_t> memory(Cuda& cuda);
 void copy(Cuda& cuda, const Tensor& from, const Tensor& to);
 void zero(Cuda& cuda, const Tensor& tensor);
+void copy_columns(Cuda& cuda, const Tensor& from, int64_t first, const Tensor& to);
 void synchronize(Cuda& cuda);
 // What `body` launches, not run but recorded.
 std::shared_ptr<void> record(Cuda& cuda, const std::function<void()>& body);

@@ -63,6 +63,12 @@ void Answer::take(const Tensor& logits) {
   take(id);
 }
 
+bool Answer::take(const LikelyTokens& tokens) {
+  const std::optional<int32_t> id = sampler_.next(tokens);
+  if (id) take(*id);
+  return id.has_value();
+}
+
 bool Answer::takes_likeliest() const {
   const SamplingParameters& p = request_.sampling;
   return p.temperature == 0 && p.repetition_penalty == 1 && p.presence_penalty == 0 && p.frequency_penalty == 0 &&

@@ -46,6 +46,10 @@ class Answer {
 
   // Draws a token from the logits (V) after the last one. Throws Error for logits that are no numbers.
   void take(const Tensor& logits);
+  // Whether the likeliest tokens may be enough for the next one; then try to take it so. False: they are not, and nothing is taken.
+  bool takes_likely() const { return !request_.num_alternatives && !sampler_.needs_all(); }
+  bool take(const LikelyTokens& tokens);
+  double temperature() const { return request_.sampling.temperature; }
   // Whether the next token is the likeliest one and nothing else of the logits is asked for; then take it so.
   bool takes_likeliest() const;
   void take(int32_t id);

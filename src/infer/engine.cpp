@@ -16,7 +16,7 @@ int64_t total_positions(const Llama& model, const Engine::Options& options) {
   if (model.device().is_cuda()) {  // There memory is taken at once, and some must stay free for longer prompts' activations.
     constexpr double kShare = 0.8;
     const double free = static_cast<double>(gpu::memory(model.device().cuda_backend()).first);
-    const double position = static_cast<double>(KvCache::bytes(model.config(), {.max_positions = 64, .dtype = model.cache_dtype()})) / 64;
+    const double position = static_cast<double>(model.cache_bytes({.max_positions = 64})) / 64;
     plenty = std::min(plenty, static_cast<int64_t>(kShare * free / position));
   }
   return std::max(options.context, plenty);
@@ -178,9 +178,34 @@ void Engine::decode() {
       return;
     }
   }
+  if (model_.device().is_cuda() && std::ranges::all_of(batch, [&](const SequenceTokens& tokens) {
+        return places_[static_cast<size_t>(tokens.sequence)].answer->takes_likely();
+      }))
+    return decode_likely(batch, hidden);
   const Tensor logits = model_.logits(hidden);
   for (size_t i = 0; i < batch.size(); ++i)
     take(places_[static_cast<size_t>(batch[i].sequence)], logits.rows(static_cast<int64_t>(i), 1));
+}
+
+// All logits of a step are more than the rest of it takes, to copy and to look through; a few hundred of them are nearly always
+// enough.
+void Engine::decode_likely(std::span<const SequenceTokens> batch, const Tensor& hidden) {
+  const auto place = [&](size_t i) -> Place& { return places_[static_cast<size_t>(batch[i].sequence)]; };
+  std::vector<double> temperatures;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const double temperature = place(i).answer->temperature();
+    temperatures.push_back(temperature > 0 ? temperature : 1);
+  }
+  const std::vector<Llama::Likely> likely = model_.likely(hidden, temperatures);
+  std::vector<size_t> rest;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const LikelyTokens tokens{.ids = likely[i].ids,
+                              .logits = likely[i].logits,
+                              .total = likely[i].total,
+                              .vocab = model_.config().vocab_size};
+    if (!place(i).answer->take(tokens)) rest.push_back(i);
+  }
+  for (const size_t i : rest) take(place(i), model_.logits(hidden.rows(static_cast<int64_t>(i), 1)));
 }
 
 void Engine::take(Place& place, const Tensor& logits) {

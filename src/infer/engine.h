@@ -74,6 +74,7 @@ class Engine {
   Tensor feed(std::span<const SequenceTokens> batch);
   void prefill();
   void decode();
+  void decode_likely(std::span<const SequenceTokens> batch, const Tensor& hidden);
   void take(Place& place, const Tensor& logits);
   void collect(std::vector<Finished>& finished);
 

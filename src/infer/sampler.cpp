@@ -81,7 +81,10 @@ void Sampler::add_generated(int32_t id) {
 }
 
 int32_t Sampler::next(const Tensor& logits) {
-  const Distribution left = distribution(logits);
+  return draw(distribution(logits));
+}
+
+int32_t Sampler::draw(const Distribution& left) {
   const double uniform = random_.uniform();
   // The first candidate whose running sum passes the number; rounding may leave the last sum a hair short of
   // it.
@@ -97,6 +100,62 @@ int32_t Sampler::next(const Tensor& logits) {
   return left.ids[chosen];
 }
 
+bool Sampler::needs_all() const {
+  const SamplingParameters& p = parameters_;
+  if (p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0 || p.typical_p < 1) return true;
+  return p.temperature != 0 && p.top_k <= 0 && p.top_p >= 1 && p.min_p <= 0;
+}
+
+std::optional<int32_t> Sampler::next(const LikelyTokens& tokens) {
+  if (needs_all() || tokens.ids.empty()) return std::nullopt;
+  load(tokens);
+  if (parameters_.temperature == 0) {
+    add_generated(ids_[static_cast<size_t>(argmax(logits_))]);
+    return ids_[static_cast<size_t>(argmax(logits_))];
+  }
+  if (!narrow(tokens)) return std::nullopt;
+  for (double& weight : weights_) weight /= total_weight_;
+  return draw({ids_, weights_});
+}
+
+// In the order of ids, as logits of the whole vocabulary lie.
+void Sampler::load(const LikelyTokens& tokens) {
+  std::vector<size_t> order(tokens.ids.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return tokens.ids[a] < tokens.ids[b]; });
+  ids_.resize(order.size());
+  logits_.resize(order.size());
+  for (size_t i = 0; i < order.size(); ++i) {
+    ids_[i] = tokens.ids[order[i]];
+    logits_[i] = tokens.logits[order[i]];
+  }
+  weights_.assign(order.size(), 1.0);
+}
+
+// The stages of `distribution`; false where one might keep a token that is not there.
+bool Sampler::narrow(const LikelyTokens& tokens) {
+  const bool is_all = std::ssize(tokens.ids) == tokens.vocab;
+  shift_and_scale();
+  double rest = 0;  // What the tokens weigh that are not there.
+  if (parameters_.top_k > 0 && parameters_.top_k < tokens.vocab) {
+    if (parameters_.top_k > std::ssize(ids_)) return false;
+    keep_top_k();
+    weigh();
+  } else {
+    weigh();
+    const double mine = std::exp(log_sum_) / tokens.total;
+    for (double& weight : weights_) weight *= mine;
+    total_weight_ = mine;
+    rest = is_all ? 0 : std::max(0.0, 1 - mine);
+    const bool is_narrowed = parameters_.top_p < 1 ? rest <= 1 - parameters_.top_p
+                                                   : lowest(weights_) < parameters_.min_p * highest(weights_);
+    if (!is_all && !is_narrowed) return false;
+  }
+  if (parameters_.top_p < 1) keep_top_p(rest);
+  if (parameters_.min_p > 0) keep_min_p();
+  return true;
+}
+
 Sampler::Distribution Sampler::distribution(const Tensor& logits) {
   load(logits);
   apply_penalties();
@@ -108,7 +167,7 @@ Sampler::Distribution Sampler::distribution(const Tensor& logits) {
   shift_and_scale();
   if (parameters_.top_k > 0) keep_top_k();
   weigh();
-  if (parameters_.top_p < 1) keep_top_p();
+  if (parameters_.top_p < 1) keep_top_p(0);
   if (parameters_.min_p > 0) keep_min_p();
   if (parameters_.typical_p < 1) keep_typical_p();
   for (double& weight : weights_) weight /= total_weight_;
@@ -166,10 +225,10 @@ void Sampler::weigh() {
   total_weight_ = 1;
 }
 
-// Going up from the least likely, tokens leave while their sum is at most 1 - top_p; among equals the lower
-// id leaves first.
-void Sampler::keep_top_p() {
-  const size_t last = first_reaching(logits_, [&](double sum) { return sum > 1 - parameters_.top_p; });
+// Going up from the least likely, tokens leave while their sum, with what is gone already, is at most 1 - top_p;
+// among equals the lower id leaves first.
+void Sampler::keep_top_p(double gone) {
+  const size_t last = first_reaching(logits_, [&](double sum) { return gone + sum > 1 - parameters_.top_p; });
   const double least = logits_[last];
   const int32_t least_id = ids_[last];
   keep_if([&](size_t i) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -14,6 +15,14 @@
 #include "infer/sampling_parameters.h"
 
 namespace poro {
+
+// The likeliest tokens: all whose logit reaches some bound.
+struct LikelyTokens {
+  std::span<const int32_t> ids;   // In no order
+  std::span<const float> logits;
+  double total = 0;    // The sum over the vocabulary of exp((logit - highest) / temperature)
+  int64_t vocab = 0;   // Tokens in all
+};
 
 class Sampler {
  public:
@@ -29,6 +38,11 @@ class Sampler {
   // logit is NaN or all are -inf. Infinite logits are the limit: all probability is shared by those that are
   // +inf.
   int32_t next(const Tensor& logits);
+  // The same from a few tokens, where the choice is among them for sure: needs_all() is false, and they are enough. Nothing is
+  // drawn otherwise. Sums are then not taken in the same order, so that once in some 1e13 draws another token is drawn.
+  std::optional<int32_t> next(const LikelyTokens& tokens);
+  // Penalties and typical-p look at every token, and so does a choice that nothing narrows.
+  bool needs_all() const;
 
   // What `next` would draw from: the ids left, in rising order, and their probabilities, until the next call.
   struct Distribution {
@@ -38,12 +52,15 @@ class Sampler {
   Distribution distribution(const Tensor& logits);
 
  private:
+  int32_t draw(const Distribution& left);
   void load(const Tensor& logits);
+  void load(const LikelyTokens& tokens);
+  bool narrow(const LikelyTokens& tokens);
   void apply_penalties();
   void shift_and_scale();
   void keep_top_k();
   void weigh();
-  void keep_top_p();
+  void keep_top_p(double gone);
   void keep_min_p();
   void keep_typical_p();
   template <class Keep>

@@ -213,7 +213,10 @@ void Checkpoint::add_compressed(const std::string& name, const CompressedWeight&
 }
 
 void Checkpoint::release(const Tensor& tensor) const {
-  if (std::erase_if(whole_, [&](const auto& whole) { return whole.second.tensor.data == tensor.data; }) > 0) return;
+  if (std::erase_if(whole_, [&](const auto& whole) {  // All of it, or a part.
+        const Tensor& all = whole.second.tensor;
+        return tensor.data >= all.data && tensor.data < all.data + all.bytes();
+      }) > 0) return;
   for (const auto& file : files_) file->release(tensor);
 }
 

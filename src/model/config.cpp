@@ -1,5 +1,6 @@
 #include "model/config.h"
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -187,6 +188,15 @@ LlamaConfig LlamaConfig::load(const std::filesystem::path& folder) {
 }
 
 LlamaConfig LlamaConfig::named_shape(const std::string& name) {
+  if (const size_t colon = name.find(':'); colon != std::string::npos) {
+    LlamaConfig config = named_shape(name.substr(0, colon));
+    int64_t layers = 0;
+    const auto [end, error] = std::from_chars(name.data() + colon + 1, name.data() + name.size(), layers);
+    if (error != std::errc() || end != name.data() + name.size() || layers < 1 || layers > config.num_layers)
+      fail("\"{}\" ends in no number of layers from 1 to {}", quote(name), config.num_layers);
+    config.num_layers = layers;
+    return config;
+  }
   LlamaConfig llama3{.vocab_size = 128256,
                      .num_kv_heads = 8,
                      .head_dim = 128,

@@ -22,9 +22,10 @@ double bits_of(DType dtype) {
 }
 
 // As Llama::Activations makes them for the longest chunk of a prompt, and logits of 64 rows.
-double activation_bytes(const LlamaConfig& config, DType weights) {
-  const double element = weights == DType::kF32 ? 4 : 2;
-  const double width = static_cast<double>(2 * config.hidden_size + 2 * config.num_heads * config.head_dim +
+double activation_bytes(const LlamaConfig& config, const MemoryRequest& request) {
+  const double element = request.weights == DType::kF32 ? 4 : 2;
+  const int64_t streams = request.ranks > 1 ? 3 : 2;
+  const double width = static_cast<double>(streams * config.hidden_size + 2 * config.num_heads * config.head_dim +
                                            2 * config.num_kv_heads * config.head_dim + 2 * config.intermediate_size);
   return width * element * Llama::kMaxTokensOnGpu + 64.0 * 4 * static_cast<double>(config.vocab_size);
 }
@@ -54,13 +55,16 @@ double weight_bytes(const LlamaConfig& config, DType dtype) {
   return bytes;
 }
 
-GenerationMemory plan_gpu_memory(const LlamaConfig& config, DType weights, std::optional<int64_t> context, double free) {
-  const DType cache_dtype = weights == DType::kF32 ? DType::kF32 : DType::kBF16;
+GenerationMemory plan_gpu_memory(const MemoryRequest& request) {
+  const LlamaConfig config = part_of_config(request.config, request.ranks);
+  const DType weights = request.weights;
+  const std::optional<int64_t> context = request.context;
+  const double free = request.free;
   const auto cache_bytes = [&](int64_t positions) {
-    return static_cast<double>(KvCache::bytes(config, {.max_positions = positions, .dtype = cache_dtype}));
+    return static_cast<double>(KvCache::bytes(config, {.max_positions = positions, .dtype = request.cache}));
   };
   GenerationMemory plan{.weights = weight_bytes(config, weights),
-                        .activations = activation_bytes(config, weights),
+                        .activations = activation_bytes(config, request),
                         .workspace = workspace_bytes(config, weights)};
   const double room = free - plan.total();
   constexpr int64_t kGrain = 64;
@@ -73,7 +77,7 @@ GenerationMemory plan_gpu_memory(const LlamaConfig& config, DType weights, std::
   if (context && fitting > 0) advice = fmt::format("--context {} would fit", fitting);
   for (const auto& [name, dtype] : {std::pair{"fp8", DType::kF8}, std::pair{"int4", DType::kI4}})
     if (advice.empty() && least - plan.weights + weight_bytes(config, dtype) <= free) advice = fmt::format("--dtype {} would fit", name);
-  if (advice.empty()) advice = "use --device cpu or a GPU with more memory";
+  if (advice.empty()) advice = "use --device cpu, a GPU with more memory, or more of them (mpirun -n 2)";
   fail("the model needs {:.1f} GiB of the GPU (weights {:.1f}, cache of {} positions {:.1f}), and {:.1f} GiB are free: {:.1f} too "
        "much; {}",
        plan.total() / kGibi, plan.weights / kGibi, std::max<int64_t>(plan.context, 1), plan.cache / kGibi, free / kGibi,

@@ -20,9 +20,16 @@ struct GenerationMemory {
   double total() const { return weights + cache + activations + workspace; }
 };
 
-// On a GPU with `free` bytes. `context` none: as many positions as fit, at most the model's limit. Throws Error that says what is
-// needed, by how much it is too much and what would fit.
-GenerationMemory plan_gpu_memory(const LlamaConfig& config, DType weights, std::optional<int64_t> context, double free);
+struct MemoryRequest {
+  const LlamaConfig& config;   // Of the whole model
+  DType weights = DType::kBF16;
+  DType cache = DType::kBF16;
+  int ranks = 1;  // That split the model, each with a GPU
+  std::optional<int64_t> context = {};  // None: as many positions as fit, at most the model's limit.
+  double free = 0;                      // Bytes
+};
+// On each GPU. Throws Error that says what is needed, by how much it is too much and what would fit.
+GenerationMemory plan_gpu_memory(const MemoryRequest& request);
 
 // "weights 15.0 GiB, cache of 8192 positions 1.0, ...".
 std::string describe(const GenerationMemory& memory);

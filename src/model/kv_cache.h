@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/device.h"
@@ -41,6 +42,10 @@ class KvCache {
   const std::vector<int32_t>& pages(int64_t sequence) const { return pages_[static_cast<size_t>(sequence)]; }
 
   static size_t bytes(const LlamaConfig& config, const KvCacheOptions& options);
+  const KvCacheOptions& options() const { return options_; }
+
+  // By which ranks that split a model know the cache; it lives as long as the cache.
+  std::shared_ptr<const int32_t> number = {};
 
  private:
   KvCacheOptions options_;

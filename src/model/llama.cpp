@@ -3,22 +3,23 @@
 #include <cstring>
 
 #include "model/llama_activations.h"
+#include "ops/decode.h"
 
 namespace poro {
 
-BlockTensors BlockTensors::rows(int64_t count, int ranks) const {
+BlockTensors BlockTensors::rows(int64_t count, int parts) const {
   BlockTensors result = *this;
   for (Tensor* tensor : {&result.normed, &result.q, &result.k, &result.v, &result.attended, &result.lse, &result.ffn_normed,
                          &result.gate, &result.up, &result.gated})
     if (*tensor) *tensor = tensor->rows(0, count);
   for (Tensor* tensor : {&result.x, &result.attention_rstd, &result.middle, &result.ffn_rstd, &result.out})
-    if (*tensor) *tensor = tensor->rows(0, count / ranks);
+    if (*tensor) *tensor = tensor->rows(0, count / parts);
   return result;
 }
 
-BlockGradients BlockGradients::rows(int64_t count, int ranks) const {
+BlockGradients BlockGradients::rows(int64_t count, int parts) const {
   BlockGradients result = *this;
-  result.x = result.x.rows(0, count / ranks);
+  result.x = result.x.rows(0, count / parts);
   for (Tensor* tensor : {&result.x_whole, &result.normed, &result.q, &result.k, &result.v, &result.attended, &result.gate, &result.up,
                          &result.gated})
     *tensor = tensor->rows(0, count);
@@ -58,20 +59,24 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
       max_tokens(max_tokens_),
       integers(device),
       targets(device),
-      device_(&device),
-      vocab_size_(config.vocab_size),
-      arena_("activations", device) {
+      is_on_host_(device.place() == Place::kHost),
+      arena_("activations", device),
+      logits_(&device, device.exact_dtype(), config.vocab_size),
+      whole_logits_(&device, device.exact_dtype(), config.vocab_size * ranks_.size()),
+      host_logits_(nullptr, device.exact_dtype(), config.vocab_size * ranks_.size()),
+      likely_(&device, DType::kI8, 1) {
   const bool is_training = purpose == Purpose::kTraining;
   const DType dtype = device.activation_dtype(), exact = device.exact_dtype();
   const int64_t query_width = config.num_heads * config.head_dim, key_width = config.num_kv_heads * config.head_dim;
   const auto matrix = [&](int64_t width) { return arena_.tensor(dtype, {max_tokens, width}); };
-  const int64_t part = max_tokens / ranks.size();
+  const int64_t part = max_tokens / ranks.token_parts();
   const auto stream = [&] { return arena_.tensor(dtype, {part, config.hidden_size}); };
   const auto column = [&] { return is_training ? arena_.tensor(exact, {part}) : Tensor{}; };
   const std::vector<double> radians = config.rope_frequencies();
   frequencies = arena_.tensor(DType::kF64, {static_cast<int64_t>(radians.size())});
   device.copy(view(radians), frequencies);
   whole_next_ids_ = arena_.tensor(DType::kI32, {max_tokens});
+  whole_next_logits_ = arena_.tensor(exact, {max_tokens});
 
   Tensor x = stream();
   for (int64_t layer = 0; layer < (is_training ? config.num_layers : 1); ++layer) {
@@ -101,13 +106,15 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
   }
   whole_final_normed_ = is_training ? matrix(config.hidden_size) : whole_blocks_[0].normed;
   whole_final_rstd_ = column();
+  if (!ranks.is_alone()) whole_sum_ = matrix(config.hidden_size);
+  if (!ranks.is_alone() && !is_training)
+    whole_exact_sum_ = arena_.tensor(exact, {std::min(max_tokens, kDecodeTokens), config.hidden_size});
   if (!is_training) return;
   for (Tensor* tensor : {&whole_logp_, &whole_lse_, &whole_coefficients_}) *tensor = arena_.tensor(DType::kF64, {max_tokens});
   whole_gradients_.x = stream();
   whole_gradients_.x_whole = ranks.is_alone() ? whole_gradients_.x : matrix(config.hidden_size);
   whole_gradients_.normed = matrix(config.hidden_size);
   whole_gradients_.norm = arena_.tensor(dtype, {config.hidden_size});
-  if (!ranks.is_alone()) whole_sum_ = matrix(config.hidden_size);
   for (Tensor* tensor : {&whole_gradients_.q, &whole_gradients_.attended}) *tensor = matrix(query_width);
   for (Tensor* tensor : {&whole_gradients_.k, &whole_gradients_.v}) *tensor = matrix(key_width);
   for (Tensor* tensor : {&whole_gradients_.gate, &whole_gradients_.up, &whole_gradients_.gated})
@@ -116,49 +123,42 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
 
 void Llama::Activations::resize(int64_t count) {
   CHECK(count > 0 && count <= max_tokens, "{} tokens of {}", count, max_tokens);
-  CHECK(count % ranks.size() == 0, "{} tokens on {} ranks", count, ranks.size());
+  CHECK(count % ranks.token_parts() == 0, "{} tokens on {} ranks", count, ranks.size());
   num_tokens = count;
   blocks.clear();
-  for (const BlockTensors& block : whole_blocks_) blocks.push_back(block.rows(count, ranks.size()));
+  for (const BlockTensors& block : whole_blocks_) blocks.push_back(block.rows(count, ranks.token_parts()));
   final_normed = whole_final_normed_.rows(0, count);
-  if (whole_final_rstd_) final_rstd = whole_final_rstd_.rows(0, count / ranks.size());
+  if (whole_final_rstd_) final_rstd = whole_final_rstd_.rows(0, count / ranks.token_parts());
   if (whole_sum_) sum = whole_sum_.rows(0, count);
+  exact_sum = whole_exact_sum_ && count <= kDecodeTokens ? whole_exact_sum_.rows(0, count) : Tensor{};
   if (purpose != Purpose::kTraining) return;
-  gradients = whole_gradients_.rows(count, ranks.size());
+  gradients = whole_gradients_.rows(count, ranks.token_parts());
   logp = whole_logp_.rows(0, count);
   lse = whole_lse_.rows(0, count);
   coefficients = whole_coefficients_.rows(0, count);
 }
 
-Tensor Llama::Activations::logits(int64_t rows) {
-  if (!logits_ || rows > logits_.dim(0)) {
-    logits_arena_ = std::make_unique<Arena>("logits", *device_);
-    logits_ = logits_arena_->tensor(device_->exact_dtype(), {rows, vocab_size_});
+Tensor GrowingRows::rows(int64_t count) {
+  if (!all_ || count > all_.dim(0)) {
+    all_ = {};
+    arena_ = device_ == nullptr ? std::make_unique<Arena>("logits") : std::make_unique<Arena>("logits", *device_);
+    all_ = arena_->tensor(dtype_, {count, width_});
   }
-  return logits_.rows(0, rows);
-}
-
-Tensor Llama::Activations::logits_on_host(int64_t rows) {
-  if (device_->place() == Place::kHost) return logits(rows);
-  if (!host_logits_ || rows > host_logits_.dim(0)) {
-    host_logits_arena_ = std::make_unique<Arena>("logits");
-    host_logits_ = host_logits_arena_->tensor(device_->exact_dtype(), {rows, vocab_size_});
-  }
-  return host_logits_.rows(0, rows);
+  return all_.rows(0, count);
 }
 
 Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Purpose purpose, int64_t count) {
   if (activations == nullptr || count > activations->max_tokens) {
     recordings_.clear();
     activations.reset();
-    activations = std::make_unique<Activations>(*device_, config_, count, purpose);
+    activations = std::make_unique<Activations>(*device_, config_, count, purpose, Recompute::kNone, ranks_);
   }
   activations->resize(count);
   return *activations;
 }
 
 void Llama::check_ids(std::span<const int32_t> ids, const Activations& a) const {
-  const int64_t vocab_size = config_.vocab_size * a.ranks.size();
+  const int64_t vocab_size = config_.vocab_size * a.ranks.size();  // All ranks' parts.
   for (const int32_t id : ids) CHECK(id >= 0 && id < vocab_size, "id {} of {}", id, vocab_size);
 }
 
@@ -179,18 +179,28 @@ size_t Llama::bytes_per_token() const {
   return bytes;
 }
 
-KvCache Llama::make_cache(int64_t max_sequences, int64_t max_positions) const {
+KvCache Llama::make_cache(int64_t max_sequences, int64_t max_positions) {
   return make_cache({.max_sequences = max_sequences, .max_positions = max_positions});
 }
 
 DType Llama::cache_dtype() const {
   if (device_->is_reference()) return DType::kF64;
-  return weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32 : DType::kBF16;
+  return cache_dtype_.value_or(weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32 : DType::kBF16);
 }
 
-KvCache Llama::make_cache(KvCacheOptions options) const {
+size_t Llama::cache_bytes(KvCacheOptions options) const {
   options.dtype = cache_dtype();
-  return KvCache(*device_, config_, options);
+  return KvCache::bytes(config_, options);
+}
+
+KvCache Llama::make_cache(KvCacheOptions options) {
+  options.dtype = cache_dtype();
+  KvCache cache(*device_, config_, options);
+  if (is_leading()) {
+    cache.number = std::make_shared<const int32_t>(num_caches_++);
+    caches_.push_back(cache.number);
+  }
+  return cache;
 }
 
 }  // namespace poro

@@ -27,10 +27,13 @@ struct SequenceTokens {
 
 struct LoadOptions {
   std::optional<DType> weights = {};  // kF32, kBF16, kI8, kI4, or none: as the checkpoint stores them.
+  std::optional<DType> cache = {};    // Of keys and values: kF32, kBF16, on GPUs kF8, or none: as exact as the weights.
+  Comm* ranks = nullptr;              // That split each matrix, if any: this one takes its part.
   std::filesystem::path cache_folder = {};  // Where int8 and int4 weights are kept for the next start; empty: nowhere.
 };
 
 enum class Purpose;
+struct ForwardPlan;
 struct RmsNormBackward;
 
 // What training does not keep for the way back, and computes again there: nothing; norms and gates (cheap, a fourth of the
@@ -55,8 +58,8 @@ class Llama {
 
   // Opens a Hugging Face folder and prepares its weights for the device. Throws Error.
   static Llama load(Device& device, const std::filesystem::path& folder, const LoadOptions& options);
-  // Random weights of a given shape, about normal with deviation 0.02: for benchmarks and tests.
-  static Llama random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed);
+  // Random weights of a given shape, about normal with deviation 0.02: for benchmarks and tests. The same on any number of ranks.
+  static Llama random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed, const LoadOptions& options = {});
   // A model over tensors that someone else owns and may change between calls: training. In the order of the weight table.
   static Llama over(Device& device, const LlamaConfig& config, std::span<const Tensor> tensors);
   // Makes the memory of training passes.
@@ -72,16 +75,24 @@ class Llama {
   ~Llama();
   Llama(Llama&&) noexcept;
 
-  const LlamaConfig& config() const { return config_; }
+  // Of the whole model, also where ranks split it.
+  const LlamaConfig& config() const { return whole_config_; }
+  int num_ranks() const { return ranks_.size(); }
   const LlamaWeights& weights() const { return weights_; }
   Device& device() const { return *device_; }
   // Bytes of weights that every token reads: all but the embedding table.
   size_t bytes_per_token() const;
-  // The cache is as exact as the weights: half the memory and traffic where they are rounded anyway.
+  // Unless told otherwise the cache is as exact as the weights: half the memory and traffic where they are rounded anyway.
   DType cache_dtype() const;
+  // Of a cache on this rank.
+  size_t cache_bytes(KvCacheOptions options) const;
   // A cache fit for this model and device.
-  KvCache make_cache(int64_t max_sequences, int64_t max_positions) const;
-  KvCache make_cache(KvCacheOptions options) const;  // Its dtype is chosen here.
+  KvCache make_cache(int64_t max_sequences, int64_t max_positions);
+  KvCache make_cache(KvCacheOptions options);  // Its dtype is chosen here.
+
+  // Ranks that split a model: the first one calls the functions below, but for those of training, and the others call this, which
+  // does the same on their parts until the first one's model is gone. Throws Error.
+  void follow();
 
   // Each of the three returns a tensor in the device's memory that lives until the next call of the same function.
 
@@ -105,6 +116,15 @@ class Llama {
   // the device.
   std::vector<int32_t> likeliest(const Tensor& hidden);
 
+  // On a GPU, after each hidden state: the ids and logits of the likeliest tokens, up to some hundreds, in no order, and what all
+  // tokens weigh (TopLogits). The temperatures are above 0.
+  struct Likely {
+    std::vector<int32_t> ids;
+    std::vector<float> logits;
+    double total = 0;
+  };
+  std::vector<Likely> likely(const Tensor& hidden, std::span<const double> temperatures);
+
   // Log-probabilities of `targets[t]` after hidden state t; the head runs in chunks, (T, V) is never stored.
   std::vector<double> log_probs(const Tensor& hidden, std::span<const int32_t> targets);
 
@@ -112,7 +132,15 @@ class Llama {
   struct Storage;      // Owns what the weights point into.
   struct Activations;  // Memory of one forward call.
 
-  Llama(Device& device, LlamaConfig config);
+  enum class Order : int32_t { kForward, kHead, kLikeliest, kLogProbs, kClose };
+
+  Llama(Device& device, const LlamaConfig& config, const LoadOptions& options);
+  bool is_leading() const { return !ranks_.is_alone() && ranks_.rank() == 0; }
+  void tell(Order order, std::span<const int32_t> content);
+  void tell(Order order, const Tensor& hidden, std::span<const int32_t> content = {});
+  void tell_forward(const ForwardPlan& plan, const KvCache& cache);
+  Tensor forward(const ForwardPlan& plan, const KvCache& cache);
+  void embed(Activations& a);
   Activations& prepare(std::unique_ptr<Activations>& activations, Purpose purpose, int64_t count);
   void check_ids(std::span<const int32_t> ids, const Activations& a) const;
   Tensor forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose, std::span<const int32_t> ids,
@@ -126,6 +154,7 @@ class Llama {
   // What the way back needs of a block and the forward pass did not keep.
   void recompute_block(Activations& a, int64_t layer);
   Tensor head(const Tensor& hidden);
+  Tensor whole_head(const Tensor& hidden);
   void project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual, const Tensor& y);
   void backward_norm(Activations& a, const RmsNormBackward& op);
   Tensor on_device(std::span<const int32_t> targets);
@@ -134,13 +163,17 @@ class Llama {
   void backward_block(Activations& a, int64_t layer, LlamaGradients::Layer& gradients);
 
   Device* device_;
-  LlamaConfig config_;
+  TensorRanks ranks_;  // In generation.
+  LlamaConfig whole_config_, config_;  // The latter of this rank's part.
+  std::optional<DType> cache_dtype_;
   LlamaWeights weights_;
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<Activations> activations_, training_;
   // Of decoding on a GPU: by the cache, the memory of tables and activations, the sequences, and the greatest length.
   std::map<std::array<uintptr_t, 4>, Recording> recordings_;
   WeightUnits* units_ = nullptr;
+  std::vector<std::weak_ptr<const int32_t>> caches_;  // The numbers of those that this model made, where ranks split it.
+  int32_t num_caches_ = 0;
 };
 
 }  // namespace poro

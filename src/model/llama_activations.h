@@ -34,8 +34,8 @@ struct BlockTensors {
   Tensor gate, up, gated;              // (T, F); gated may be gate
   Tensor out;                          // (T', C)
 
-  // For `count` tokens on so many ranks.
-  BlockTensors rows(int64_t count, int ranks) const;
+  // For `count` tokens in so many parts.
+  BlockTensors rows(int64_t count, int parts) const;
 };
 
 // Gradients of what a block reads and writes, on the way back.
@@ -45,7 +45,7 @@ struct BlockGradients {
   Tensor q, k, v, attended;  // (T, H*D), (T, K*D), (T, K*D), (T, H*D)
   Tensor gate, up, gated;    // (T, F)
 
-  BlockGradients rows(int64_t count, int ranks) const;
+  BlockGradients rows(int64_t count, int parts) const;
 };
 
 enum class Purpose { kGeneration, kTraining };
@@ -66,17 +66,36 @@ class DeviceIntegers {
   Tensor whole_;
 };
 
+// A matrix for the most rows that were ever asked for.
+class GrowingRows {
+ public:
+  // device null: in the host's memory.
+  GrowingRows(Device* device, DType dtype, int64_t width) : device_(device), dtype_(dtype), width_(width) {}
+  Tensor rows(int64_t count);
+
+ private:
+  Device* device_;
+  DType dtype_;
+  int64_t width_;
+  std::unique_ptr<Arena> arena_;
+  Tensor all_;
+};
+
 struct Llama::Activations {
   Activations(Device& device, const LlamaConfig& config, int64_t max_tokens, Purpose purpose,
               Recompute recompute = Recompute::kNone, const TensorRanks& ranks = TensorRanks());
 
   // Sets every view below to its first `count` rows.
   void resize(int64_t count);
-  // (T, V), for up to as many rows as ever asked; on the device, and a place for them on the host.
-  Tensor logits(int64_t rows);
-  Tensor logits_on_host(int64_t rows);
-  // (T) i32, on the device.
+  // Logits for up to as many rows as ever asked, on the device: of this rank's part of the vocabulary, and (T, V); and a place for
+  // the latter on the host.
+  Tensor logits(int64_t rows) { return logits_.rows(rows); }
+  Tensor whole_logits(int64_t rows) { return ranks.is_alone() ? logits(rows) : whole_logits_.rows(rows); }
+  Tensor logits_on_host(int64_t rows) { return is_on_host_ ? whole_logits(rows) : host_logits_.rows(rows); }
+  // (T) i32 and (T), on the device: the likeliest ids and their logits.
   Tensor next_ids(int64_t rows) const { return whole_next_ids_.rows(0, rows); }
+  Tensor likely_bytes(int64_t count) { return likely_.rows(count).reshaped({count}); }
+  Tensor next_logits(int64_t rows) const { return whole_next_logits_.rows(0, rows); }
 
   size_t bytes() const { return arena_.bytes(); }
 
@@ -90,6 +109,7 @@ struct Llama::Activations {
   std::vector<BlockTensors> blocks;  // One, or one per layer
   Tensor final_normed, final_rstd;   // (T, C), (T') or none
   Tensor sum;                        // (T, C): of products, before the ranks' sum; none for a rank alone
+  Tensor exact_sum;                  // (T, C): the same unrounded, for a few tokens of generation
   Tensor logp, lse, coefficients;    // (T) f64: of the loss, in training only
   BlockGradients gradients;          // In training only
   double pairs = 0;                  // Of a query and a key over packed rows
@@ -97,14 +117,13 @@ struct Llama::Activations {
   const BlockTensors& block(int64_t layer) const { return blocks[purpose == Purpose::kTraining ? static_cast<size_t>(layer) : 0]; }
 
  private:
-  Device* device_;
-  int64_t vocab_size_;
+  bool is_on_host_;
   Arena arena_;
   std::vector<BlockTensors> whole_blocks_;
-  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_logp_, whole_lse_, whole_coefficients_, whole_next_ids_;
+  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_exact_sum_, whole_logp_, whole_lse_, whole_coefficients_, whole_next_ids_,
+      whole_next_logits_;
   BlockGradients whole_gradients_;
-  std::unique_ptr<Arena> logits_arena_, host_logits_arena_;
-  Tensor logits_, host_logits_;
+  GrowingRows logits_, whole_logits_, host_logits_, likely_;
 };
 
 }  // namespace poro

@@ -35,25 +35,12 @@ Tensor summed_rows(const TensorRanks& ranks, const Tensor& normed) {
 // Each rank has some rows of the head: their logits' log of the sum of exponentials, and the target's logit if it is theirs.
 std::vector<double> Llama::split_log_probs(const Tensor& targets, std::vector<double>& denominators) {
   Activations& a = *training_;
-  const TensorRanks& ranks = a.ranks;
-  const size_t count = static_cast<size_t>(a.num_tokens), n = static_cast<size_t>(ranks.size());
-  std::vector<double> mine(2 * count), all(2 * count * n), logp(count);
+  std::vector<double> logits(static_cast<size_t>(a.num_tokens)), lse(logits.size());
   run(*device_, TargetLogProbs{.hidden = a.final_normed, .head = weights_.head, .targets = targets, .logp = a.logp,
-                               .first_id = ranks.rank() * config_.vocab_size, .lse = a.lse});
-  const std::span<double> both(mine);
-  device_->copy(a.logp, view(both.first(count)));
-  device_->copy(a.lse, view(both.subspan(count)));
-  ranks.comm().all_gather(std::as_bytes(both), std::as_writable_bytes(std::span(all)));
-  denominators.assign(count, 0);
-  for (size_t t = 0; t < count; ++t) {
-    double logit = 0, highest = -INFINITY, sum = 0;
-    for (size_t rank = 0; rank < n; ++rank) logit += all[2 * count * rank + t];
-    for (size_t rank = 0; rank < n; ++rank) highest = std::max(highest, all[2 * count * rank + count + t]);
-    for (size_t rank = 0; rank < n; ++rank) sum += std::exp(all[2 * count * rank + count + t] - highest);
-    denominators[t] = highest + std::log(sum);
-    logp[t] = logit - denominators[t];
-  }
-  return logp;
+                               .first_id = a.ranks.rank() * config_.vocab_size, .lse = a.lse});
+  device_->copy(a.logp, view(logits));
+  device_->copy(a.lse, view(lse));
+  return log_probs_of_parts(a.ranks.comm(), logits, lse, denominators);
 }
 
 // After the forward pass the ids are not needed on the way to the loss, but the embedding's gradient wants them: targets lie apart.

@@ -4,15 +4,14 @@
 #include <algorithm>
 #include <bit>
 
+#include "model/forward_plan.h"
 #include "model/llama_activations.h"
 #include "ops/attention.h"
 #include "ops/decode.h"
 #include "ops/embed.h"
 #include "ops/linear.h"
-#include "ops/log_probs.h"
 #include "ops/norm.h"
 #include "ops/rope.h"
-#include "ops/sample.h"
 #include "ops/swiglu.h"
 
 namespace poro {
@@ -56,8 +55,19 @@ void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
 void Llama::project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual,
                     const Tensor& y) {
   if (a.ranks.is_alone()) return run(*device_, Linear{.x = x, .w = w, .y = y, .residual = residual});
-  run(*device_, Linear{.x = x, .w = w, .y = a.sum, .residual = {}});
-  a.ranks.reduce(a.sum, residual, y);
+  const Tensor sum = a.exact_sum ? a.exact_sum : a.sum;
+  run(*device_, Linear{.x = x, .w = w, .y = sum, .residual = {}});
+  a.ranks.reduce(sum, residual, y);
+}
+
+// The residual stream's beginning.
+void Llama::embed(Activations& a) {
+  const Tensor x = a.block(0).x, embedded = a.ranks.is_alone() ? x : a.sum;
+  run(*device_, Embed{.ids = a.ids,
+                      .table = weights_.embedding,
+                      .y = embedded,
+                      .first_id = a.ranks.rank() * config_.vocab_size});
+  if (!a.ranks.is_alone()) a.ranks.reduce(a.sum, {}, x);
 }
 
 // Embeds the ids and takes them through every block and the final norm.
@@ -66,12 +76,7 @@ Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
   Device& device = *device_;
   WeightUnits* units = a.purpose == Purpose::kTraining ? units_ : nullptr;
   if (units != nullptr) units->fetch(0);
-  const Tensor x = a.block(0).x, embedded = a.ranks.is_alone() ? x : a.sum;
-  run(device, Embed{.ids = a.ids,
-                    .table = weights_.embedding,
-                    .y = embedded,
-                    .first_id = a.ranks.rank() * config_.vocab_size});
-  if (!a.ranks.is_alone()) a.ranks.reduce(a.sum, {}, x);
+  embed(a);
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     if (units != nullptr) units->fetch(1 + layer);
     forward_block(a, layer, attend);
@@ -92,7 +97,7 @@ void Llama::decode_blocks(Activations& a, const KvCache& cache, const Tensor& sl
   Device& device = *device_;
   const double eps = config_.norm_eps;
   const Shape heads = {a.num_tokens, config_.num_heads, config_.head_dim};
-  run(device, Embed{.ids = a.ids, .table = weights_.embedding, .y = a.block(0).x});
+  embed(a);
   for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
     const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
     const BlockTensors& b = a.block(layer);
@@ -110,10 +115,10 @@ void Llama::decode_blocks(Activations& a, const KvCache& cache, const Tensor& sl
                         .values = cache.values(layer),
                         .eps = eps});
     attend(layer, q, b.attended.reshaped(heads));
-    run(device, Linear{.x = b.attended, .w = w.o, .y = b.middle, .residual = b.x});
+    project(a, b.attended, w.o, b.x, b.middle);
     run(device,
         NormGateUp{.x = b.middle, .norm = w.ffn_norm, .gate = w.gate, .up = w.up, .y = b.gated, .eps = eps});
-    run(device, Linear{.x = b.gated, .w = w.down, .y = b.out, .residual = b.middle});
+    project(a, b.gated, w.down, b.middle, b.out);
   }
   run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out,
                       .w = weights_.final_norm,
@@ -149,48 +154,14 @@ void Llama::recompute_block(Activations& a, int64_t layer) {
   }
 }
 
-namespace {
-
-// What the ops of one forward call over a cache look up.
-struct CacheTables {
-  std::vector<int32_t> ids, positions, slots, row_starts = {0}, lengths, page_table;
-  int64_t num_pages = 0, max_new_tokens = 1, max_length = 1;
-
-  // Makes room in the cache for the new tokens. On a GPU the table is as wide as the cache allows: a
-  // recording's must not grow.
-  CacheTables(std::span<const SequenceTokens> batch, KvCache& cache, bool is_widest) {
-    for (const SequenceTokens& tokens : batch) {
-      cache.extend(tokens.sequence, std::ssize(tokens.ids));
-      num_pages = std::max(num_pages, std::ssize(cache.pages(tokens.sequence)));
-    }
-    if (is_widest) num_pages = (cache.max_positions() + cache.page_size() - 1) / cache.page_size();
-    for (const SequenceTokens& tokens : batch) add(tokens, cache);
-  }
-
- private:
-  void add(const SequenceTokens& tokens, const KvCache& cache) {
-    const int64_t count = std::ssize(tokens.ids), length = cache.length(tokens.sequence),
-                  size = cache.page_size();
-    std::vector<int32_t> pages = cache.pages(tokens.sequence);
-    ids.insert(ids.end(), tokens.ids.begin(), tokens.ids.end());
-    for (int64_t position = length - count; position < length; ++position) {
-      positions.push_back(static_cast<int32_t>(position));
-      slots.push_back(
-          static_cast<int32_t>(pages[static_cast<size_t>(position / size)] * size + position % size));
-    }
-    row_starts.push_back(static_cast<int32_t>(ids.size()));
-    lengths.push_back(static_cast<int32_t>(length));
-    pages.resize(static_cast<size_t>(num_pages), 0);
-    page_table.insert(page_table.end(), pages.begin(), pages.end());
-    max_new_tokens = std::max(max_new_tokens, count);
-    max_length = std::max(max_length, length);
-  }
-};
-
-}  // namespace
-
 Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
-  CacheTables tables(batch, cache, device_->is_cuda());
+  const ForwardPlan plan(batch, cache, device_->is_cuda() ? ForwardPlan::Width::kOfCache : ForwardPlan::Width::kOfLongest);
+  tell_forward(plan, cache);
+  return forward(plan, cache);
+}
+
+Tensor Llama::forward(const ForwardPlan& tables, const KvCache& cache) {
+  const int64_t num_sequences = std::ssize(tables.lengths);
   Activations& a = prepare(activations_, Purpose::kGeneration, std::ssize(tables.ids));
   check_ids(tables.ids, a);
   const std::span<const int32_t> parts[] = {tables.ids,        tables.positions, tables.slots,
@@ -199,9 +170,9 @@ Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
   a.ids = there[0];
   a.positions = there[1];
   const Tensor slots = there[2], row_starts = there[3], lengths = there[4],
-               page_table = there[5].reshaped({std::ssize(batch), tables.num_pages});
+               page_table = there[5].reshaped({num_sequences, tables.num_pages});
   // One token each is recorded, for lengths up to the next power of two.
-  const bool is_decoding = std::ssize(tables.ids) == std::ssize(batch);
+  const bool is_decoding = std::ssize(tables.ids) == num_sequences;
   const int64_t max_length =
       is_decoding ? static_cast<int64_t>(
                         std::bit_ceil(static_cast<uint64_t>(std::max<int64_t>(tables.max_length, 512))))
@@ -221,11 +192,11 @@ Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
                                   .max_length = max_length});
   };
   if (!is_decoding) return forward_blocks(a, attend);
-  const bool is_fused = device_->is_cuda() && std::ssize(batch) <= kDecodeTokens;
+  const bool is_fused = device_->is_cuda() && num_sequences <= kDecodeTokens;
   const auto address = [](const void* memory) { return reinterpret_cast<uintptr_t>(memory); };
   Recording& recording =
       recordings_[{address(cache.keys(0).data), address(a.integers.memory()),
-                   static_cast<uintptr_t>(std::ssize(batch)), static_cast<uintptr_t>(max_length)}];
+                   static_cast<uintptr_t>(num_sequences), static_cast<uintptr_t>(max_length)}];
   recording.run(*device_, [&] {
     if (!is_fused) return void(forward_blocks(a, attend));
     decode_blocks(a, cache, slots, [&](int64_t layer, const Tensor& q, const Tensor& y) {
@@ -270,48 +241,6 @@ Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Pur
         run(*device_, PackedAttention{
                           .q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
       });
-}
-
-Tensor Llama::head(const Tensor& hidden) {
-  const Tensor out = activations_->logits(hidden.dim(0));
-  run(*device_, Linear{.x = hidden, .w = weights_.head, .y = out, .residual = {}});
-  return out;
-}
-
-Tensor Llama::logits(const Tensor& hidden) {
-  const Tensor on_device = head(hidden), on_host = activations_->logits_on_host(hidden.dim(0));
-  device_->copy(on_device, on_host);
-  return on_host;
-}
-
-std::vector<int32_t> Llama::likeliest(const Tensor& hidden) {
-  Activations& a = *activations_;
-  const Tensor ids = a.next_ids(hidden.dim(0));
-  run(*device_, Argmax{.logits = head(hidden), .ids = ids});
-  std::vector<int32_t> result(static_cast<size_t>(hidden.dim(0)));
-  device_->copy(ids, view(result));
-  return result;
-}
-
-std::vector<double> Llama::log_probs(const Tensor& hidden, std::span<const int32_t> targets) {
-  constexpr int64_t kChunk = 64;
-  CHECK(hidden.dim(0) == static_cast<int64_t>(targets.size()), "{} states, {} targets", hidden.dim(0),
-        targets.size());
-  Arena arena("log-probabilities", *device_), host_arena("log-probabilities");
-  const Tensor logp = arena.tensor(device_->exact_dtype(), {hidden.dim(0)}),
-               on_host = host_arena.tensor(logp.dtype, logp.shape);
-  const std::span<const int32_t> parts[] = {targets};
-  const Tensor on_device = activations_->integers.set(parts)[0];
-  for (int64_t first = 0; first < hidden.dim(0); first += kChunk) {
-    const int64_t count = std::min(kChunk, hidden.dim(0) - first);
-    run(*device_, LogProbs{.logits = head(hidden.rows(first, count)),
-                           .targets = on_device.rows(first, count),
-                           .logp = logp.rows(first, count)});
-  }
-  device_->copy(logp, on_host);
-  std::vector<double> result;
-  for (int64_t t = 0; t < on_host.dim(0); ++t) result.push_back(load_element(on_host, t));
-  return result;
 }
 
 }  // namespace poro

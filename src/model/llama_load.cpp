@@ -1,7 +1,8 @@
-// Weights on their way to the device: from mapped files or from a random number generator, as they are or in
-// another type. A matrix that already has the wanted type is used in place, so a mapped model starts without
+// Weights on their way to the device: from mapped files or from a random number generator, whole or a rank's
+// part of them, as they are or in another type. A matrix that already has the wanted type is used in place, so a mapped model starts without
 // being read.
 #include <cstring>
+#include <exception>
 #include <functional>
 #include <map>
 
@@ -21,7 +22,7 @@ struct OwnedTensor {
   std::shared_ptr<Arena> owner = nullptr;
   const Checkpoint* mapped_in = nullptr;
 };
-// Gives the weight at this place of the weight table.
+// Gives the whole weight at this place of the weight table.
 using WeightSource = std::function<OwnedTensor(size_t index)>;
 
 bool is_plain_type_of(const Device& device, DType dtype) {
@@ -65,6 +66,7 @@ struct WeightTarget {
   ThreadPool& pool;
   std::optional<DType> matrices;                // None: as the source has them.
   QuantizedCache* cache;                        // Or none.
+  const TensorRanks& ranks;                     // That each take their part.
   std::vector<std::shared_ptr<Arena>>& owners;  // Of everything that is not used in place.
 };
 
@@ -97,20 +99,20 @@ class WeightBuilder {
 
  private:
   Tensor tensor(size_t index) {
-    OwnedTensor source = source_(index);
+    OwnedTensor source = part(index);
     return (is_plain_type_of(target_.device, source.tensor.dtype) ? held(source)
                                                                   : held(as(source, DType::kF32)))
         .tensor;
   }
 
-  Matrix matrix(size_t index) { return matrix_of(table_[index].name, source_(index), target_.matrices); }
+  Matrix matrix(size_t index) { return matrix_of(table_[index].name, part(index), target_.matrices); }
 
   // The head in int4 models keeps 8 bits: it decides every token, and is a ninth of the bytes.
   Matrix head(const Tensor& embedding) {
     const std::optional<DType> dtype =
         target_.matrices == DType::kI4 ? std::optional(DType::kI8) : target_.matrices;
     return matrix_of("lm_head.weight",
-                     config_.has_tied_head ? OwnedTensor{.tensor = embedding} : source_(table_.size() - 1),
+                     config_.has_tied_head ? OwnedTensor{.tensor = embedding} : part(table_.size() - 1),
                      dtype);
   }
 
@@ -138,6 +140,25 @@ class WeightBuilder {
       has_fresh_ = target_.cache != nullptr;
     }
     if (target_.cache != nullptr) quantised_[name] = result;
+    return result;
+  }
+
+  // What this rank has of a weight: rows where they lie if that is in a file, all else in memory of its own.
+  OwnedTensor part(size_t index) {
+    const WeightSpec& spec = table_[index];
+    const OwnedTensor whole = source_(index);
+    if (target_.ranks.is_alone() || !spec.split_dim || whole.tensor.shape == spec.shape) return whole;
+    const int64_t rank = target_.ranks.rank(), rows = spec.shape[0], columns = spec.shape[1];
+    if (*spec.split_dim == 0 && whole.owner == nullptr)
+      return {.tensor = whole.tensor.rows(rank * rows, rows), .owner = nullptr, .mapped_in = whole.mapped_in};
+    const OwnedTensor there = whole.tensor.place == target_.device.place() ? whole : as(whole, whole.tensor.dtype);
+    const OwnedTensor result = made(target_.device, there.tensor.dtype, spec.shape);
+    if (*spec.split_dim == 0)
+      target_.device.copy(there.tensor.rows(rank * rows, rows), result.tensor);
+    else
+      target_.device.copy_columns(there.tensor, rank * columns, result.tensor);
+    target_.device.synchronize();
+    release(whole);
     return result;
   }
 
@@ -172,42 +193,51 @@ struct Llama::Storage {
   std::vector<std::shared_ptr<Arena>> owners;
 };
 
-Llama::Llama(Device& device, LlamaConfig config)
-    : device_(&device), config_(std::move(config)), storage_(std::make_unique<Storage>()) {}
-Llama::~Llama() = default;
+Llama::Llama(Device& device, const LlamaConfig& config, const LoadOptions& options)
+    : device_(&device),
+      ranks_(device, options.ranks, Between::kAll),
+      whole_config_(config),
+      config_(part_of_config(config, ranks_.size())),
+      cache_dtype_(options.cache),
+      storage_(std::make_unique<Storage>()) {}
+// Whoever fails ends all ranks another way, and must not wait for them here.
+Llama::~Llama() {
+  if (storage_ != nullptr && std::uncaught_exceptions() == 0) tell(Order::kClose, std::span<const int32_t>());
+}
 Llama::Llama(Llama&&) noexcept = default;
 
 Llama Llama::load(Device& device, const std::filesystem::path& folder, const LoadOptions& options) {
   Checkpoint checkpoint = Checkpoint::open(folder);
-  Llama model(device, checkpoint.config());
+  Llama model(device, checkpoint.config(), options);
   model.storage_->checkpoint = std::move(checkpoint);
   const Checkpoint& opened = *model.storage_->checkpoint;
   // A checkpoint of 8 bits is computed with in 8 bits where there are kernels for it.
   const bool is_8_bit = opened.is_compressed() && std::holds_alternative<Cpu>(device.backend());
   const std::optional<DType> wanted =
       options.weights || !is_8_bit ? options.weights : std::optional(DType::kI8);
-  const std::vector<WeightSpec> table = weight_table(model.config_);
+  const std::vector<WeightSpec> table = weight_table(model.whole_config_);
   const WeightSource source = [&](size_t index) {
     return OwnedTensor{.tensor = opened.tensor(table[index].name), .mapped_in = &opened};
   };
   std::optional<QuantizedCache> cache;
   const bool is_quantised = options.weights == DType::kI8 || options.weights == DType::kI4;
   if (!options.cache_folder.empty() && is_quantised)
-    cache.emplace(options.cache_folder, opened, *options.weights);
+    cache.emplace(options.cache_folder, opened, QuantizedCache::Kind{.dtype = *options.weights, .rank = model.ranks_.rank(), .ranks = model.ranks_.size()});
   ThreadPool own(is_cpu(device) ? 1 : 0);
   model.weights_ = WeightBuilder(model.config_, source,
                                  {.device = device,
                                   .pool = is_cpu(device) ? device.cpu_backend().pool : own,
                                   .matrices = wanted,
                                   .cache = cache ? &*cache : nullptr,
+                                  .ranks = model.ranks_,
                                   .owners = model.storage_->owners})
                        .build();
   return model;
 }
 
-Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed) {
-  Llama model(device, config);
-  const std::vector<WeightSpec> table = weight_table(model.config_);
+Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed, const LoadOptions& options) {
+  Llama model(device, config, options);
+  const std::vector<WeightSpec> table = weight_table(model.whole_config_);
   ThreadPool own(is_cpu(device) ? 1 : 0);
   const WeightSource source = [&](size_t index) { return random_weight(device, table[index], seed, index); };
   model.weights_ = WeightBuilder(model.config_, source,
@@ -215,13 +245,14 @@ Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, ui
                                   .pool = is_cpu(device) ? device.cpu_backend().pool : own,
                                   .matrices = weights,
                                   .cache = nullptr,
+                                  .ranks = model.ranks_,
                                   .owners = model.storage_->owners})
                        .build();
   return model;
 }
 
 Llama Llama::over(Device& device, const LlamaConfig& config, std::span<const Tensor> tensors) {
-  Llama model(device, config);
+  Llama model(device, config, {});
   const WeightSource source = [&](size_t index) { return OwnedTensor{tensors[index]}; };
   ThreadPool pool(1);
   model.weights_ = WeightBuilder(model.config_, source,
@@ -229,6 +260,7 @@ Llama Llama::over(Device& device, const LlamaConfig& config, std::span<const Ten
                                   .pool = pool,
                                   .matrices = std::nullopt,
                                   .cache = nullptr,
+                                  .ranks = model.ranks_,
                                   .owners = model.storage_->owners})
                        .build();
   CHECK(model.storage_->owners.empty(), "{} is no type that {} computes with", tensors[0].str(),

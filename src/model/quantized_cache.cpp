@@ -15,9 +15,10 @@ namespace fs = std::filesystem;
 // Changes with the layout of the blocks and with how weights are rounded: files of another layout are never found.
 constexpr const char* kLayout = "poro blocks 1";
 
-fs::path cache_file(const fs::path& folder, const Checkpoint& checkpoint, DType dtype) {
+fs::path cache_file(const fs::path& folder, const Checkpoint& checkpoint, const QuantizedCache::Kind& kind) {
   Digest digest(Digest::Kind::kSha256);
-  digest.update(fmt::format("{} {}\n", kLayout, dtype_name(dtype)));
+  digest.update(fmt::format("{} {}\n", kLayout, dtype_name(kind.dtype)));
+  if (kind.ranks > 1) digest.update(fmt::format("part {} of {}\n", kind.rank, kind.ranks));
   for (const fs::path& file : checkpoint.files()) {
     const fs::path real = fs::canonical(file);
     digest.update(fmt::format("{} {} {}\n", real.string(), fs::file_size(real), fs::last_write_time(real).time_since_epoch().count()));
@@ -27,8 +28,8 @@ fs::path cache_file(const fs::path& folder, const Checkpoint& checkpoint, DType 
 
 }  // namespace
 
-QuantizedCache::QuantizedCache(const fs::path& folder, const Checkpoint& checkpoint, DType dtype)
-    : path_(cache_file(folder, checkpoint, dtype)) {
+QuantizedCache::QuantizedCache(const fs::path& folder, const Checkpoint& checkpoint, const Kind& kind)
+    : path_(cache_file(folder, checkpoint, kind)) {
   if (!fs::exists(path_)) return;
   try {
     file_.emplace(path_);

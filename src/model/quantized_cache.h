@@ -14,9 +14,13 @@ namespace poro {
 
 class QuantizedCache {
  public:
-  // The cache of `checkpoint` as `dtype` (kI8 or kI4) in `folder`, which is made when something is kept. The name covers the
-  // layout of the blocks and each weight file's path, size and time of change.
-  QuantizedCache(const std::filesystem::path& folder, const Checkpoint& checkpoint, DType dtype);
+  struct Kind {
+    DType dtype = DType::kI8;  // kI8 or kI4
+    int rank = 0, ranks = 1;   // Whose part of the matrices
+  };
+  // The cache of `checkpoint` in `folder`, which is made when something is kept. The name covers the layout of the blocks and each
+  // weight file's path, size and time of change.
+  QuantizedCache(const std::filesystem::path& folder, const Checkpoint& checkpoint, const Kind& kind);
 
   // Whether a file is there. Its matrices are then asked for by name.
   bool is_filled() const { return file_.has_value(); }

@@ -1,5 +1,8 @@
 #include "model/tensor_ranks.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "base/error.h"
 #include "ops/add.h"
 
@@ -16,19 +19,23 @@ void for_runs(const Shape& part, std::optional<int> split_dim, int rank, const S
 }
 
 void divide(int64_t& value, int ranks, const char* name) {
-  if (value % ranks != 0) fail("parallel.tensor = {} does not divide the model's {}, {}", ranks, name, value);
+  if (value % ranks != 0)
+    fail("{} ranks cannot split the model's {}, {}; take a number of ranks that divides it (parallel.tensor in a recipe, mpirun -n "
+         "elsewhere)",
+         ranks, name, value);
   value /= ranks;
 }
 
 }  // namespace
 
 void TensorRanks::gather(const Tensor& whole) const {
-  if (is_alone()) return;
+  if (token_parts() == 1) return;
   const Tensor mine = part(whole);
   comm_->gather(mine, whole);
 }
 
 void TensorRanks::reduce(const Tensor& whole, const Tensor& residual, const Tensor& rows) const {
+  if (token_parts() == 1) return comm_->sum_onto(whole, residual, rows);
   const Tensor sum = part(whole);
   comm_->reduce_scatter(whole, sum);
   if (residual || rows.data != sum.data) run(*device_, Add{.a = sum, .b = residual, .to = rows});
@@ -63,6 +70,24 @@ void copy_into_whole(const Tensor& part, std::optional<int> split_dim, int rank,
   for_runs(part.shape, split_dim, rank, whole.shape, [&](int64_t in_whole, int64_t in_part, int64_t count) {
     for (int64_t i = 0; i < count; ++i) store_element(whole, in_whole + i, load_element(part, in_part + i));
   });
+}
+
+std::vector<double> log_probs_of_parts(Comm& comm, std::span<const double> logits, std::span<const double> lse,
+                                       std::vector<double>& denominators) {
+  const size_t count = logits.size(), n = static_cast<size_t>(comm.size());
+  std::vector<double> mine(logits.begin(), logits.end()), all(2 * count * n), logp(count);
+  mine.insert(mine.end(), lse.begin(), lse.end());
+  comm.all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)));
+  denominators.assign(count, 0);
+  for (size_t t = 0; t < count; ++t) {
+    double logit = 0, highest = -INFINITY, sum = 0;
+    for (size_t rank = 0; rank < n; ++rank) logit += all[2 * count * rank + t];
+    for (size_t rank = 0; rank < n; ++rank) highest = std::max(highest, all[2 * count * rank + count + t]);
+    for (size_t rank = 0; rank < n; ++rank) sum += std::exp(all[2 * count * rank + count + t] - highest);
+    denominators[t] = highest + std::log(sum);
+    logp[t] = logit - denominators[t];
+  }
+  return logp;
 }
 
 }  // namespace poro

@@ -1,6 +1,7 @@
-// Ranks that split each matrix of a model, and the tokens of what lies between the matrices: column and row splits with
-// all-gather before the one and reduce-scatter after the other (Shoeybi et al., Megatron-LM, 2019; Korthikanti et al., Reducing
-// activation recomputation, 2022). A rank alone holds everything, and nothing is said.
+// Ranks that split each matrix of a model by columns and then by rows (Shoeybi et al., Megatron-LM, 2019). Training splits the
+// tokens of what lies between the matrices too, with all-gather before the one and reduce-scatter after the other (Korthikanti et
+// al., Reducing activation recomputation, 2022). Generation, which may have but one token, gives every rank all of them: then the
+// sum comes to all. A rank alone holds everything, and nothing is said.
 #pragma once
 
 #include "base/comm.h"
@@ -10,25 +11,31 @@
 
 namespace poro {
 
+// The tokens between the matrices that a rank has.
+enum class Between { kParts, kAll };
+
 class TensorRanks {
  public:
   TensorRanks() = default;
   // comm null: alone.
-  TensorRanks(Device& device, Comm* comm) : device_(&device), comm_(comm != nullptr && comm->size() > 1 ? comm : nullptr) {}
+  TensorRanks(Device& device, Comm* comm, Between between = Between::kParts)
+      : device_(&device), comm_(comm != nullptr && comm->size() > 1 ? comm : nullptr), between_(between) {}
 
   bool is_alone() const { return comm_ == nullptr; }
   int size() const { return is_alone() ? 1 : comm_->size(); }
   int rank() const { return is_alone() ? 0 : comm_->rank(); }
   Comm& comm() const { return *comm_; }
+  // Into how many parts tokens are split between the matrices.
+  int token_parts() const { return between_ == Between::kAll ? 1 : size(); }
 
   // This rank's rows of a tensor over all tokens.
   Tensor part(const Tensor& whole) const {
-    const int64_t rows = whole.dim(0) / size();
-    return is_alone() ? whole : whole.rows(rank() * rows, rows);
+    const int64_t rows = whole.dim(0) / token_parts();
+    return token_parts() == 1 ? whole : whole.rows(rank() * rows, rows);
   }
   // All rows everywhere; each rank's own are in place.
   void gather(const Tensor& whole) const;
-  // rows = residual (or nothing) + this rank's rows of the sum over ranks of `whole`.
+  // rows = residual (or nothing) + this rank's rows of the sum over ranks of `whole`, which may be lost.
   void reduce(const Tensor& whole, const Tensor& residual, const Tensor& rows) const;
   // The sum over ranks of a small tensor, added to `to`.
   void add_sum(const Tensor& values, const Tensor& to) const;
@@ -36,6 +43,7 @@ class TensorRanks {
  private:
   Device* device_ = nullptr;
   Comm* comm_ = nullptr;
+  Between between_ = Between::kParts;
 };
 
 // The model that one of `ranks` holds: heads, feed-forward width and vocabulary divided. Throws Error that names what cannot be.
@@ -48,5 +56,10 @@ Shape whole_shape(const WeightSpec& part, int ranks);
 void copy_part(const Tensor& whole, std::optional<int> split_dim, int rank, const Tensor& part);
 // The other way round.
 void copy_into_whole(const Tensor& part, std::optional<int> split_dim, int rank, const Tensor& whole);
+
+// From what each rank found over its part of the vocabulary, the target's logit (0 where another has it) and the log of the sum of
+// exponentials: the log-probabilities, and the denominators over the whole vocabulary. Collective.
+std::vector<double> log_probs_of_parts(Comm& comm, std::span<const double> logits, std::span<const double> lse,
+                                       std::vector<double>& denominators);
 
 }  // namespace poro

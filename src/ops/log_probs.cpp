@@ -7,6 +7,9 @@ void check(const LogProbs& op) {
         op.targets.str());
   CHECK_SHAPE(op.targets, {op.logits.dim(0)});
   CHECK_SHAPE(op.logp, {op.logits.dim(0)});
+  if (!op.lse) return;
+  CHECK_SHAPE(op.lse, {op.logits.dim(0)});
+  CHECK(op.lse.dtype == DType::kF64 && op.logp.dtype == DType::kF64, "lse {}, logp {}", op.lse.str(), op.logp.str());
 }
 
 Cost cost(const LogProbs& op) {

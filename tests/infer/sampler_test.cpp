@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
@@ -190,6 +191,64 @@ TEST(Sampler, ASeedIsAText) {
   };
   EXPECT_EQ(draw(1), draw(1));
   EXPECT_NE(draw(1), draw(2));
+}
+
+// Some of the likeliest tokens, as a device finds them.
+class Likely {
+ public:
+  Likely(const std::vector<float>& logits, double temperature, size_t places) {
+    std::vector<int32_t> order(logits.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
+    std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)]; });
+    const double highest = logits[static_cast<size_t>(order[0])];
+    for (const int32_t id : order) total_ += std::exp((logits[static_cast<size_t>(id)] - highest) / temperature);
+    order.resize(std::min(places, order.size()));
+    for (const int32_t id : order) ids_.push_back(id), logits_.push_back(logits[static_cast<size_t>(id)]);
+    vocab_ = std::ssize(logits);
+  }
+  LikelyTokens tokens() const { return {.ids = ids_, .logits = logits_, .total = total_, .vocab = vocab_}; }
+
+ private:
+  std::vector<int32_t> ids_;
+  std::vector<float> logits_;
+  double total_ = 0;
+  int64_t vocab_ = 0;
+};
+
+TEST(Sampler, AFewTokensGiveTheTextThatAllGive) {
+  const SamplingParameters cases[] = {{.temperature = 0, .seed = 1},
+                                      {.temperature = 0.7, .top_p = 0.9, .seed = 2},
+                                      {.temperature = 1.3, .top_k = 50, .seed = 3},
+                                      {.temperature = 0.7, .top_k = 40, .top_p = 0.8, .min_p = 0.01, .seed = 4},
+                                      {.temperature = 0.9, .min_p = 0.02, .seed = 5},
+                                      {.temperature = 0.5, .top_p = 0.95, .min_p = 0.01, .seed = 6}};
+  for (const SamplingParameters& parameters : cases) {
+    Sampler from_all(parameters), from_few(parameters);
+    int64_t times_few = 0;
+    for (uint64_t step = 0; step < 400; ++step) {
+      const std::vector<double> wide = random_logits(3000, 4, step + 1);
+      std::vector<float> logits(wide.begin(), wide.end());
+      const Likely few(logits, parameters.temperature == 0 ? 1 : parameters.temperature, 300);
+      const std::optional<int32_t> id = from_few.next(few.tokens());
+      times_few += id ? 1 : 0;
+      ASSERT_EQ(id ? *id : from_few.next(view(logits)), from_all.next(view(logits))) << parameters.seed << ", step " << step;
+    }
+    EXPECT_GT(times_few, 350) << parameters.seed;
+  }
+}
+
+TEST(Sampler, KnowsWhenAFewTokensAreNotEnough) {
+  const std::vector<double> wide = random_logits(3000, 0.1);
+  const std::vector<float> flat(wide.begin(), wide.end());
+  const Likely few(flat, 1, 100);
+  for (const SamplingParameters& parameters : {SamplingParameters{.top_p = 0.9}, SamplingParameters{.top_k = 101}, SamplingParameters{.min_p = 0.5},
+                                               SamplingParameters{}, SamplingParameters{.top_p = 0.5, .typical_p = 0.9},
+                                               SamplingParameters{.top_k = 5, .repetition_penalty = 1.1},
+                                               SamplingParameters{.top_k = 5, .presence_penalty = 0.1},
+                                               SamplingParameters{.top_k = 5, .frequency_penalty = 0.1}})
+    EXPECT_EQ(Sampler(parameters).next(few.tokens()), std::nullopt);
+  EXPECT_TRUE(Sampler({.top_k = 100}).next(few.tokens()).has_value());
+  EXPECT_EQ(Sampler({.top_k = 5}).next(LikelyTokens{.ids = {}, .logits = {}, .vocab = 3000}), std::nullopt);
 }
 
 TEST(Sampler, KeepsUpWithTheModel) {

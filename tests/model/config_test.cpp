@@ -206,6 +206,9 @@ TEST(Config, KnowsTheSizesOfTheShapes) {
   EXPECT_EQ(LlamaConfig::named_shape("poro2-70b").num_parameters(), 70'553'706'496);
   EXPECT_EQ(LlamaConfig::named_shape("1b").num_parameters(), 1'235'814'400);
   EXPECT_THROW(LlamaConfig::named_shape("2b"), Error);
+  EXPECT_EQ(LlamaConfig::named_shape("poro2-70b:40").num_layers, 40);
+  for (const char* name : {"poro2-70b:81", "poro2-70b:0", "poro2-70b:", "poro2-70b:4x", "2b:1"})
+    EXPECT_THROW(LlamaConfig::named_shape(name), Error);
 }
 
 TEST(Config, ListsTheWeightsInTheOrderOfTheModel) {

@@ -1,6 +1,6 @@
 #include "ops/sample.h"
 
-#include "tests/ops/op_cases.h"
+#include "tests/ops/top_logits_cases.h"
 
 namespace poro {
 namespace {
@@ -19,9 +19,24 @@ TEST(Argmax, FindsTheHighestAndTheFirstAmongEquals) {
   EXPECT_TRUE(equal_bits(by_reference, expected));
   on_every_cpu([&](Cpu& cpu) {
     const Guarded ids(DType::kI32, {5});
-    run(cpu, Argmax{.logits = logits, .ids = ids});
+    const Guarded highest(DType::kF32, {5});
+    run(cpu, Argmax{.logits = logits, .ids = ids, .highest = highest});
     EXPECT_TRUE(equal_bits(ids, expected));
+    for (const int64_t t : {0, 1, 3, 4})
+      EXPECT_EQ(load_element(highest, t), load_element(logits, t * 1003 + expected.tensor().as<int32_t>()[t]));
   });
+}
+
+TEST(TopLogits, AreAllThatReachABound) {
+  for (const int64_t vocab : {3, 64, 1003, 5000}) {
+    SCOPED_TRACE(vocab);
+    const Guarded logits = top_logits_rows(vocab), temperatures = top_temperatures();
+    const TopLogitsOut out(64);
+    Reference reference;
+    run(reference, TopLogits{.logits = logits, .temperatures = temperatures, .ids = out.ids, .values = out.values,
+                             .counts = out.counts, .totals = out.totals});
+    expect_top_logits(logits, temperatures, out, 60);
+  }
 }
 
 }  // namespace

@@ -152,6 +152,13 @@ void zero(Cuda& cuda, const Tensor& tensor) {
   CUDA_CHECK(cudaMemsetAsync(tensor.data, 0, tensor.bytes(), cuda.state().stream));
 }
 
+void copy_columns(Cuda& cuda, const Tensor& from, int64_t first, const Tensor& to) {
+  const size_t element = static_cast<size_t>(dtype_bits(to.dtype) / 8);
+  const size_t wide = static_cast<size_t>(from.dim(1)) * element, narrow = static_cast<size_t>(to.dim(1)) * element;
+  CUDA_CHECK(cudaMemcpy2DAsync(to.data, narrow, from.data + static_cast<size_t>(first) * element, wide, narrow,
+                               static_cast<size_t>(to.dim(0)), cudaMemcpyDeviceToDevice, cuda.state().stream));
+}
+
 void synchronize(Cuda& cuda) {
   CUDA_CHECK(cudaStreamSynchronize(cuda.state().stream));
 }

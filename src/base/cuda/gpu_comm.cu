@@ -1,5 +1,6 @@
-// Ranks with a GPU each: what lies on the GPUs goes between them through NCCL, on the device's stream and in
-// order with its ops; everything else goes the way of the host's ranks. NCCL takes its sums in an order that
+// Ranks with a GPU each: what lies on the GPUs goes between them through NCCL, or, where it is little, through
+// each other's memory (peer_sums.h), on the device's stream and in order with its ops; everything else goes
+// the way of the host's ranks. NCCL takes its sums in an order that
 // its choice of ring fixes, so a run repeats bit for bit on the same machines.
 #include <nccl.h>
 
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "base/comm.h"
+#include "base/cuda/peer_sums.h"
 #include "base/cuda/state.h"
 
 namespace poro {
@@ -41,6 +43,7 @@ class GpuComm final : public Comm {
     if (ncclCommInitRank(&comm_, host_->size(), id, host_->rank()) != ncclSuccess)
       fail("NCCL could not connect rank {} ({}); has each rank a GPU of its own?", host_->rank(),
            ncclGetLastError(nullptr));
+    peers_ = PeerSums::open(cuda, *host_);
   }
   ~GpuComm() override { ncclCommDestroy(comm_); }
 
@@ -73,6 +76,12 @@ class GpuComm final : public Comm {
     NCCL_CHECK(ncclAllReduce(values.data, values.data, static_cast<size_t>(values.elements()),
                              nccl_type(values.dtype), ncclSum, comm_, stream()));
   }
+  void sum_onto(const Tensor& part, const Tensor& residual, const Tensor& to) override {
+    if (part.place == Place::kHost) return host_->sum_onto(part, residual, to);
+    if (peers_ != nullptr && part.elements() <= PeerSums::kMostElements) return peers_->sum_onto(part, residual, to);
+    all_reduce(part);
+    add_on_gpu(*cuda_, part, residual, to);
+  }
 
  private:
   cudaStream_t stream() const { return cuda_->state().stream; }
@@ -80,6 +89,7 @@ class GpuComm final : public Comm {
   Cuda* cuda_;
   std::unique_ptr<Comm> host_;
   ncclComm_t comm_ = nullptr;
+  std::unique_ptr<PeerSums> peers_;  // Null: these GPUs cannot write into each other's memory.
 };
 
 }  // namespace

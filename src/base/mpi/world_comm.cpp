@@ -4,7 +4,9 @@
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "base/comm.h"
 #include "base/error.h"
@@ -46,9 +48,22 @@ class MpiComm final : public Comm {
     MPI_Alltoall(from.data(), amount.count, amount.type, to.data(), amount.count, amount.type, comm_);
   }
 
+  // Others may wait long for the first rank, which may wait for a person at the keyboard: after a while they sleep in between.
   void broadcast(std::span<std::byte> bytes) override {
+    constexpr std::chrono::milliseconds kAwake(20), kNap(1);
     const Amount amount = amount_of(bytes.size());
-    MPI_Bcast(bytes.data(), amount.count, amount.type, 0, comm_);
+    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Ibcast(bytes.data(), amount.count, amount.type, 0, comm_, &request);
+    const auto start = std::chrono::steady_clock::now();
+    for (;;) {
+      int is_done = 0;
+      MPI_Test(&request, &is_done, MPI_STATUS_IGNORE);
+      if (is_done != 0) return;
+      if (std::chrono::steady_clock::now() - start > kAwake)
+        std::this_thread::sleep_for(kNap);
+      else
+        std::this_thread::yield();
+    }
   }
 
   std::unique_ptr<Comm> split(int color) override {

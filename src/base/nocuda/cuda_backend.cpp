@@ -19,6 +19,7 @@ void release(Cuda&, std::byte*) {}
 std::pair<size_t, size_t> memory(Cuda&) { return {}; }
 void copy(Cuda&, const Tensor&, const Tensor&) {}
 void zero(Cuda&, const Tensor&) {}
+void copy_columns(Cuda&, const Tensor&, int64_t, const Tensor&) {}
 void synchronize(Cuda&) {}
 std::shared_ptr<void> record(Cuda&, const std::function<void()>&) { return nullptr; }
 void replay(Cuda&, void*) {}

@@ -13,9 +13,16 @@ void run(Cpu& cpu, const Argmax& op) {
         has_nan |= logits[id] != logits[id];
         if (logits[id] > logits[best]) best = id;
       }
+      if (op.highest) op.highest.as<float>()[t] = logits[best];
       op.ids.as<int32_t>()[t] = has_nan ? -1 : static_cast<int32_t>(best);
     }
   });
+}
+
+// No processor needs it fast: its sampler has all logits at hand.
+void run(Cpu&, const TopLogits& op) {
+  Reference reference;
+  run(reference, op);
 }
 
 }  // namespace poro

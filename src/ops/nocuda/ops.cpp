@@ -23,6 +23,7 @@ namespace poro {
 NO_CUDA(Add)
 NO_CUDA(AdamW)
 NO_CUDA(Argmax)
+NO_CUDA(TopLogits)
 NO_CUDA(PackedAttention)
 NO_CUDA(PackedAttentionBackward)
 NO_CUDA(CachedAttention)

@@ -13,8 +13,10 @@ void run(Reference&, const LogProbs& op) {
     for (int64_t v = 1; v < vocab; ++v) highest = std::max(highest, load_element(op.logits, t * vocab + v));
     double sum = 0;
     for (int64_t v = 0; v < vocab; ++v) sum += std::exp(load_element(op.logits, t * vocab + v) - highest);
-    const double target = load_element(op.logits, t * vocab + op.targets.as<int32_t>()[t]);
-    store_element(op.logp, t, target - highest - std::log(sum));
+    const int64_t target = op.targets.as<int32_t>()[t] - op.first_id;
+    const double logit = target >= 0 && target < vocab ? load_element(op.logits, t * vocab + target) : 0;
+    store_element(op.logp, t, op.lse ? logit : logit - highest - std::log(sum));
+    if (op.lse) op.lse.as<double>()[t] = highest + std::log(sum);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "ops/sample.h"
 
 #include "tests/ops/cuda/on_gpu.h"
+#include "tests/ops/top_logits_cases.h"
 
 namespace poro {
 namespace {
@@ -23,10 +24,32 @@ TEST_F(GpuSample, ArgmaxEqualsTheReference) {
       const Guarded expected(DType::kI32, {6});
       Reference reference;
       run(reference, Argmax{.logits = logits, .ids = expected});
-      const GpuTensor gpu_logits(device, logits), ids(device, DType::kI32, {6});
-      run(device, Argmax{.logits = gpu_logits, .ids = ids});
+      const GpuTensor gpu_logits(device, logits), ids(device, DType::kI32, {6}), highest(device, dtype, {6});
+      run(device, Argmax{.logits = gpu_logits, .ids = ids, .highest = highest});
       EXPECT_TRUE(equal_bits(ids.fetch(), expected)) << vocab << ' ' << dtype_name(dtype);
+      const Guarded there = highest.fetch();
+      for (int64_t t = 0; t < 6; ++t)
+        if (const int32_t id = expected.tensor().as<int32_t>()[t]; id >= 0)
+          EXPECT_EQ(load_element(there, t), load_element(logits, t * vocab + id));
     }
+}
+
+TEST_F(GpuSample, TopLogitsAreAllThatReachABound) {
+  Device& device = gpu(DType::kBF16);
+  for (const int64_t vocab : {3, 64, 1003, 128256}) {
+    SCOPED_TRACE(vocab);
+    const Guarded logits = top_logits_rows(vocab), temperatures = top_temperatures();
+    const GpuTensor there(device, logits), rates(device, temperatures), ids(device, DType::kI32, {6, 512}),
+        values(device, DType::kF32, {6, 512}), counts(device, DType::kI32, {6}), totals(device, DType::kF64, {6});
+    run(device, TopLogits{.logits = there, .temperatures = rates, .ids = ids, .values = values, .counts = counts, .totals = totals});
+    TopLogitsOut out(512);
+    device.copy(ids, out.ids);
+    device.copy(values, out.values);
+    device.copy(counts, out.counts);
+    device.copy(totals, out.totals);
+    for (const GpuTensor* output : {&ids, &values, &counts, &totals}) output->fetch();
+    expect_top_logits(logits, temperatures, out, vocab == 128256 ? 300 : 3);
+  }
 }
 
 }  // namespace
