@@ -300,7 +300,7 @@ void GpuOpsBench::packed_attention(const LayerShape& shape, int64_t tokens) {
 // One new token of each sequence.
 void GpuOpsBench::cached_attention(const LayerShape& shape, const Decoded& decoded) {
   constexpr int64_t kPage = 64;
-  const auto [sequences, length] = decoded;
+  const int64_t sequences = decoded.sequences, length = decoded.length;
   const std::string name = fmt::format("{} attention of {} to {}", shape.name, sequences, length);
   if (!is_wanted(name)) return;
   Arena arena("cache", device_);
