@@ -120,8 +120,8 @@ struct Llama::Activations {
   bool is_on_host_;
   Arena arena_;
   std::vector<BlockTensors> whole_blocks_;
-  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_exact_sum_, whole_logp_, whole_lse_, whole_coefficients_, whole_next_ids_,
-      whole_next_logits_;
+  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_exact_sum_, whole_logp_, whole_lse_, whole_coefficients_,
+      whole_next_ids_, whole_next_logits_;
   BlockGradients whole_gradients_;
   GrowingRows logits_, whole_logits_, host_logits_, likely_;
 };

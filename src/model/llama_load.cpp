@@ -1,6 +1,6 @@
 // Weights on their way to the device: from mapped files or from a random number generator, whole or a rank's
-// part of them, as they are or in another type. A matrix that already has the wanted type is used in place, so a mapped model starts without
-// being read.
+// part of them, as they are or in another type. A matrix that already has the wanted type is used in place, so
+// a mapped model starts without being read.
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -222,7 +222,9 @@ Llama Llama::load(Device& device, const std::filesystem::path& folder, const Loa
   std::optional<QuantizedCache> cache;
   const bool is_quantised = options.weights == DType::kI8 || options.weights == DType::kI4;
   if (!options.cache_folder.empty() && is_quantised)
-    cache.emplace(options.cache_folder, opened, QuantizedCache::Kind{.dtype = *options.weights, .rank = model.ranks_.rank(), .ranks = model.ranks_.size()});
+    cache.emplace(options.cache_folder, opened,
+                  QuantizedCache::Kind{
+                      .dtype = *options.weights, .rank = model.ranks_.rank(), .ranks = model.ranks_.size()});
   ThreadPool own(is_cpu(device) ? 1 : 0);
   model.weights_ = WeightBuilder(model.config_, source,
                                  {.device = device,

@@ -199,7 +199,8 @@ class Likely {
   Likely(const std::vector<float>& logits, double temperature, size_t places) {
     std::vector<int32_t> order(logits.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
-    std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)]; });
+    const auto at = [&](int32_t id) { return logits[static_cast<size_t>(id)]; };
+    std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return at(a) > at(b); });
     const double highest = logits[static_cast<size_t>(order[0])];
     for (const int32_t id : order) total_ += std::exp((logits[static_cast<size_t>(id)] - highest) / temperature);
     order.resize(std::min(places, order.size()));
@@ -241,8 +242,9 @@ TEST(Sampler, KnowsWhenAFewTokensAreNotEnough) {
   const std::vector<double> wide = random_logits(3000, 0.1);
   const std::vector<float> flat(wide.begin(), wide.end());
   const Likely few(flat, 1, 100);
-  for (const SamplingParameters& parameters : {SamplingParameters{.top_p = 0.9}, SamplingParameters{.top_k = 101}, SamplingParameters{.min_p = 0.5},
-                                               SamplingParameters{}, SamplingParameters{.top_p = 0.5, .typical_p = 0.9},
+  for (const SamplingParameters& parameters : {SamplingParameters{.top_p = 0.9}, SamplingParameters{.top_k = 101},
+                                               SamplingParameters{.min_p = 0.5}, SamplingParameters{},
+                                               SamplingParameters{.top_p = 0.5, .typical_p = 0.9},
                                                SamplingParameters{.top_k = 5, .repetition_penalty = 1.1},
                                                SamplingParameters{.top_k = 5, .presence_penalty = 0.1},
                                                SamplingParameters{.top_k = 5, .frequency_penalty = 0.1}})

@@ -11,7 +11,9 @@ constexpr double kGibi = 1024.0 * 1024.0 * 1024.0;
 
 TEST(GenerationMemory, CountsTheCacheInItsOwnType) {
   const LlamaConfig config = LlamaConfig::named_shape("poro2-8b");
-  const auto cache = [&](DType dtype) { return plan_gpu_memory({.config = config, .cache = dtype, .context = 8192, .free = 80 * kGibi}).cache; };
+  const auto cache = [&](DType dtype) {
+    return plan_gpu_memory({.config = config, .cache = dtype, .context = 8192, .free = 80 * kGibi}).cache;
+  };
   // 32 layers, keys and values, 8 heads of 128.
   EXPECT_EQ(cache(DType::kBF16), 8192.0 * 32 * 2 * 8 * 128 * 2);
   EXPECT_EQ(cache(DType::kF8), cache(DType::kBF16) / 2);
