@@ -28,9 +28,12 @@ TEST_F(GpuSample, ArgmaxEqualsTheReference) {
       run(device, Argmax{.logits = gpu_logits, .ids = ids, .highest = highest});
       EXPECT_TRUE(equal_bits(ids.fetch(), expected)) << vocab << ' ' << dtype_name(dtype);
       const Guarded there = highest.fetch();
-      for (int64_t t = 0; t < 6; ++t)
-        if (const int32_t id = expected.tensor().as<int32_t>()[t]; id >= 0)
+      for (int64_t t = 0; t < 6; ++t) {
+        const int32_t id = expected.tensor().as<int32_t>()[t];
+        if (id >= 0) {
           EXPECT_EQ(load_element(there, t), load_element(logits, t * vocab + id));
+        }
+      }
     }
 }
 
