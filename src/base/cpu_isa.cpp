@@ -17,6 +17,15 @@ namespace {
 bool request_amx_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
 #endif
 
+// Also where the system does not let a process use it.
+bool has_amx() {
+#if defined(__x86_64__) && !defined(__clang__)  // Clang 14 cannot ask for the feature bits of AMX.
+  return __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8");
+#else
+  return false;
+#endif
+}
+
 Isa best_isa() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
@@ -25,9 +34,8 @@ Isa best_isa() {
       !__builtin_cpu_supports("avx512dq"))
     return Isa::kAvx2;
   if (!__builtin_cpu_supports("avx512vnni")) return Isa::kAvx512;
-#if !defined(__clang__)  // Clang 14 cannot ask for the feature bits of AMX.
-  if (has_bf16_dot() && __builtin_cpu_supports("amx-bf16") && __builtin_cpu_supports("amx-int8") && request_amx_tiles())
-    return Isa::kAmx;
+#if !defined(__clang__)
+  if (has_bf16_dot() && has_amx() && request_amx_tiles()) return Isa::kAmx;
 #endif
   return Isa::kVnni;
 #else
@@ -55,6 +63,8 @@ bool has_bf16_dot() {
   return false;
 #endif
 }
+
+bool has_fast_bf16_dot(Isa isa) { return isa >= Isa::kVnni && has_bf16_dot() && !has_amx(); }
 
 Isa detect_isa() {
   const Isa best = best_isa();

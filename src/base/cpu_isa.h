@@ -15,7 +15,11 @@ std::string_view isa_name(Isa isa);
 // vnni, amx). Throws Error if the variable names a level the processor does not have. Asks the kernel for the AMX tiles.
 Isa detect_isa();
 
-// AVX-512 BF16 dot products; on some processors slower than f32 arithmetic, so measure before using them.
+// AVX-512 BF16 dot products.
 bool has_bf16_dot();
+
+// Whether an instruction set has vdpbf16ps and gains by it. The choice changes the bits of results, so it follows from feature
+// bits and from no measurement: processors with AMX run it at half the rate of f32 arithmetic, those without at twice.
+bool has_fast_bf16_dot(Isa isa);
 
 }  // namespace poro

@@ -36,7 +36,6 @@ class Cpu {
 
   const Isa isa;
   ThreadPool pool;
-  std::optional<double> bf16_dot_gain;  // ops/cpu/peak.h, once measured.
 
  private:
   struct Free {

@@ -7,7 +7,6 @@
 #include "ops/cpu/dot_bf16.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/linear_kernels.h"
-#include "ops/cpu/peak.h"
 
 namespace poro {
 namespace {
@@ -73,7 +72,7 @@ void run(Cpu& cpu, const Linear& op) {
 #if defined(__x86_64__)
   if (op.w.values.dtype == DType::kBF16 && op.x.dim(0) > kFewTokens) {
     if (cpu.isa >= Isa::kAmx) return linear_amx(cpu, op);
-    if (has_fast_bf16_dot(cpu)) return linear_bf16_dot(cpu, op);
+    if (has_fast_bf16_dot(cpu.isa)) return linear_bf16_dot(cpu, op);
   }
 #endif
   linear_dot(cpu, op);

@@ -1,7 +1,6 @@
 #include "ops/cpu/peak.h"
 
 #include <algorithm>
-#include <array>
 #include <ctime>
 #include <vector>
 
@@ -43,23 +42,10 @@ double thread_rate(Rounds rounds) {
   return best;
 }
 
-#if defined(__x86_64__)
-// How many times faster `a` is than `b`: the median over pairs of short tries, one right after the other. Which product is
-// chosen changes the bits of a result, so the answer must not change between runs on a busy machine.
-double ratio_of_rates(Rounds a, Rounds b) {
-  constexpr int kPairs = 61;
-  const int64_t a_count = rounds_for(a, 30e-6), b_count = rounds_for(b, 30e-6);
-  std::array<double, kPairs> ratios;
-  for (double& ratio : ratios) ratio = rate(a, a_count) / rate(b, b_count);
-  std::nth_element(ratios.begin(), ratios.begin() + kPairs / 2, ratios.end());
-  return ratios[kPairs / 2];
-}
-#endif
-
 Rounds unit_rounds([[maybe_unused]] Cpu& cpu, [[maybe_unused]] Unit unit) {
 #if defined(__x86_64__)
   if (unit == Unit::kBf16 && cpu.isa >= Isa::kAmx) return amx::bf16_rounds;
-  if (unit == Unit::kBf16 && has_fast_bf16_dot(cpu)) return bf16::rounds;
+  if (unit == Unit::kBf16 && has_fast_bf16_dot(cpu.isa)) return bf16::rounds;
   if (unit == Unit::kInt8 && cpu.isa >= Isa::kAmx) return amx::int8_rounds;
   if (unit == Unit::kInt8 && cpu.isa >= Isa::kVnni) return vnni_rounds;
 #endif
@@ -75,16 +61,6 @@ double peak_rate(Cpu& cpu, Unit unit) {
   double total = 0;
   for (const double rate : rates) total += rate;
   return total;
-}
-
-bool has_fast_bf16_dot([[maybe_unused]] Cpu& cpu) {
-#if defined(__x86_64__)
-  if (cpu.isa < Isa::kVnni || !has_bf16_dot()) return false;
-  if (!cpu.bf16_dot_gain) cpu.bf16_dot_gain = ratio_of_rates(bf16::rounds, kernels(cpu.isa).fma_rounds);
-  return *cpu.bf16_dot_gain >= 1.3;
-#else
-  return false;
-#endif
 }
 
 }  // namespace poro

@@ -1,5 +1,4 @@
-// What the arithmetic units of this machine can do, measured: the limit beside which `poro bench` puts a product, and how the
-// backend decides whether an instruction is worth using.
+// What the arithmetic units of this machine can do, measured: the limit beside which `poro bench` puts a product.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +13,6 @@ enum class Unit { kF32, kBf16, kInt8 };
 // Operations per second (a multiplication and an addition are two) of all threads at once, operands in registers or, for
 // tiles, in the first-level cache. Takes some 10 ms.
 double peak_rate(Cpu& cpu, Unit unit);
-
-// vpdpbf16ps does at least 1.3 times the work of f32 arithmetic here. Measured at the first call, and kept in `cpu`. Some
-// processors run it at half the rate of f32, others at twice.
-bool has_fast_bf16_dot(Cpu& cpu);
 
 // x86-64 with VNNI only: peak_vnni.cpp.
 double vnni_rounds(int64_t rounds);
