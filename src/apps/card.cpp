@@ -70,9 +70,7 @@ std::string licence_text(const std::string& licence) {
 
 void run(const Options& options) {
   const std::filesystem::path folder = model_folder(options.model);
-  const std::string name = std::filesystem::is_directory(options.model)
-                               ? std::filesystem::canonical(folder).filename().string()
-                               : options.model;
+  const std::string name = model_name(options.model);
   std::string card = front_matter(options) + "# " + name + "\n\n";
   if (is_llama_licence(options.licence)) card += "Built with Llama.\n\n";
   if (!options.base.empty()) card += "Made from " + options.base + ".\n\n";

@@ -74,9 +74,7 @@ nlohmann::ordered_json model_identity(const ModelOptions& options) {
     identity["seed"] = options.seed.value_or(0);
   } else {
     const std::filesystem::path folder = model_folder(options.model);
-    identity["name"] = std::filesystem::is_directory(options.model)
-                           ? std::filesystem::canonical(folder).filename().string()
-                           : options.model;
+    identity["name"] = model_name(options.model);
     identity["weights"] = folder_hash(folder, [](const std::string& name) {
       return name.ends_with(".safetensors") || name == "config.json" || name == "generation_config.json";
     });

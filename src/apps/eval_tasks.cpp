@@ -160,8 +160,7 @@ void run_fertility(const Options& options) {
   settings["tokenizer"] = file_identity(model / "tokenizer.json");
   const RunFolder folder(options.out, settings);
   const corpus::Result result = corpus::fertility(Tokenizer::load(model), texts);
-  finish(folder, options, std::filesystem::canonical(model).filename().string(), result.items,
-         result.summary);
+  finish(folder, options, model_name(options.model.model), result.items, result.summary);
 }
 
 CLI::App* add_command(CLI::App& eval, const std::string& name, const std::string& help,

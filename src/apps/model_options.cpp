@@ -106,6 +106,13 @@ std::filesystem::path model_folder(const std::string& model) {
       model, model);
 }
 
+std::string model_name(const std::string& model) {
+  if (model.empty()) return "poro-mini";
+  if (!std::filesystem::is_directory(model)) return model;
+  const std::filesystem::path folder = std::filesystem::canonical(model);
+  return (folder.filename() == "final" ? folder.parent_path() : folder).filename().string();
+}
+
 void add_compute_options(CLI::App& command, ModelOptions& options) {
   command.add_option("--device", options.device,
                      "auto, cpu, cuda, cuda:N, or reference (slow, double precision)");
@@ -204,7 +211,7 @@ std::optional<int64_t> plan_context(const OpenModel& model, const ModelOptions& 
 OpenModel open_model(const ModelOptions& options) {
   tell_options(options);
   const std::optional<DType> dtype = weight_dtype(options);
-  OpenModel model{.name = options.model.empty() ? "poro-mini" : options.model,
+  OpenModel model{.name = options.model.empty() ? model_name(options.model) : options.model,
                   .device = open_device(options, activations_of(options, dtype))};
   if (dtype == DType::kF8 && !model.device->is_cuda()) fail("--dtype fp8 is for GPUs; use --dtype int8 on a processor");
   if (options.ranks != nullptr) model.ranks = comm_of(*model.device, options.ranks->split(0));

@@ -37,6 +37,9 @@ struct ModelOptions {
 void add_model_option(CLI::App& command, ModelOptions& options);
 std::filesystem::path model_folder(const std::string& model);
 
+// What results call it: the folder's name, the hub name, or poro-mini; `final` of a training run is called as the run is.
+std::string model_name(const std::string& model);
+
 // Whether a model folder holds a tokenizer, and a chat template, in any of their files.
 bool has_tokenizer(const std::filesystem::path& folder);
 bool has_chat_template(const std::filesystem::path& folder);
