@@ -100,8 +100,7 @@ TEST_F(TextCommands, TokenizeTrainsATokenizerThatItCanUse) {
       {"--train", folder / "text.txt", "--vocab-size", "10", "--out", out},
       {"--train", folder / "none.txt", "--vocab-size", "300", "--out", out},
       {"--skip-special"},
-      {"--model", folder / "none"},
-      {}};
+      {"--model", folder / "none"}};
   for (std::vector<std::string> arguments : wrong) {
     arguments.insert(arguments.begin(), "tokenize");
     const PoroOutcome outcome = run_poro(arguments);
