@@ -1,4 +1,5 @@
-// Any text as config.json and as generation_config.json: either a sentence, or a model whose numbers can be used.
+// Any text as config.json and as generation_config.json: either a sentence, or a model whose numbers can be
+// used.
 #include <cmath>
 #include <cstdlib>
 #include <string_view>

@@ -1,5 +1,5 @@
-// Any bytes as the standard input of a command that takes JSON Lines: the whole of `poro sample`, from reading lines to the
-// probabilities, answers each line with a result or a sentence.
+// Any bytes as the standard input of a command that takes JSON Lines: the whole of `poro sample`, from
+// reading lines to the probabilities, answers each line with a result or a sentence.
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>

@@ -1,5 +1,5 @@
-// Any bytes as a tokenizer.json: refused with an Error, or a tokenizer whose encoding and decoding hold together. What follows the
-// first NUL byte is text to encode.
+// Any bytes as a tokenizer.json: refused with an Error, or a tokenizer whose encoding and decoding hold
+// together. What follows the first NUL byte is text to encode.
 #include <string_view>
 
 #include "base/error.h"
@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       poro::TextStream stream(tokenizer);
       std::string streamed;
       for (const int32_t id : ids) streamed += stream.push(id);
-      CHECK(streamed + stream.finish() == tokenizer.decode(ids), "a stream of {} ids is not their text", ids.size());
+      CHECK(streamed + stream.finish() == tokenizer.decode(ids), "a stream of {} ids is not their text",
+            ids.size());
     }
   } catch (const poro::Error&) {
   }

@@ -22,9 +22,9 @@ class TinyChatModel {
 
   struct Options {
     int64_t context = kContext;
-    // Not empty: every answer is this text (with a space in it, or the decoder takes "ä" for a byte), and after it the likeliest first
-    // tokens are "m" and then "M",
-    // with logits 3 and 2 under the answer's 30. The text is a token of its own.
+    // Not empty: every answer is this text (with a space in it, or the decoder takes "ä" for a byte), and
+    // after it the likeliest first tokens are "m" and then "M", with logits 3 and 2 under the answer's 30.
+    // The text is a token of its own.
     std::string answer = {};
   };
 

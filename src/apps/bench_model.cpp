@@ -1,6 +1,6 @@
-// `poro bench decode`, `prefill` and `load`: the model's speed on this machine, beside the limit measured in the same run.
-// Decoding is bound by reading the weights, so its limit is the memory's read rate; a prompt is bound by arithmetic, so its
-// limit is the peak of the unit that multiplies.
+// `poro bench decode`, `prefill` and `load`: the model's speed on this machine, beside the limit measured in
+// the same run. Decoding is bound by reading the weights, so its limit is the memory's read rate; a prompt is
+// bound by arithmetic, so its limit is the peak of the unit that multiplies.
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -30,12 +30,15 @@ struct Options {
   std::string trace;
 };
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // Ids that look like text to nobody and cost what text costs.
 std::vector<int32_t> some_ids(int64_t count, const LlamaConfig& config) {
   std::vector<int32_t> ids;
-  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>((i * 7919 + 12345) % config.vocab_size));
+  for (int64_t i = 0; i < count; ++i)
+    ids.push_back(static_cast<int32_t>((i * 7919 + 12345) % config.vocab_size));
   return ids;
 }
 
@@ -43,8 +46,9 @@ void fill_cache(Llama& model, KvCache& cache, int64_t sequence, int64_t count) {
   const std::vector<int32_t> ids = some_ids(count, model.config());
   for (int64_t first = 0; first < count; first += model.max_tokens()) {
     const int64_t part = std::min(model.max_tokens(), count - first);
-    const SequenceTokens tokens{.sequence = sequence,
-                                .ids = std::span(ids).subspan(static_cast<size_t>(first), static_cast<size_t>(part))};
+    const SequenceTokens tokens{
+        .sequence = sequence,
+        .ids = std::span(ids).subspan(static_cast<size_t>(first), static_cast<size_t>(part))};
     model.forward({&tokens, 1}, cache);
   }
 }
@@ -54,7 +58,8 @@ Json header(const Options& options, const Llama& model) {
                  {"device", model.device().name()},
                  {"dtype", dtype_name(model.weights().layers[0].q.dtype())},
                  {"kv_dtype", dtype_name(model.cache_dtype())}};
-  if (model.num_ranks() > 1) result["ranks"] = model.num_ranks();  // Bytes, operations and limits are those of one.
+  if (model.num_ranks() > 1)
+    result["ranks"] = model.num_ranks();  // Bytes, operations and limits are those of one.
   return result;
 }
 
@@ -69,13 +74,15 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// A rate and the machine's limit right before and after it; other programs on the machine slow both down alike.
+// A rate and the machine's limit right before and after it; other programs on the machine slow both down
+// alike.
 struct Measured {
   double seconds, limit;
 };
 
 // Runs `work` again and again, each time between two measurements of the limit, of which the better counts.
-std::vector<Measured> measure(int repetitions, const std::function<double()>& limit, const std::function<void()>& work) {
+std::vector<Measured> measure(int repetitions, const std::function<double()>& limit,
+                              const std::function<void()>& work) {
   std::vector<Measured> all;
   double before = limit();
   for (int repetition = 0; repetition < repetitions; ++repetition) {
@@ -96,7 +103,10 @@ Json summary(const std::vector<Measured>& all, double amount) {
     limits.push_back(one.limit);
     shares.push_back(amount / one.seconds / one.limit);
   }
-  return {{"seconds", median(seconds)}, {"rate", amount / median(seconds)}, {"limit", median(limits)}, {"share", median(shares)}};
+  return {{"seconds", median(seconds)},
+          {"rate", amount / median(seconds)},
+          {"limit", median(limits)},
+          {"share", median(shares)}};
 }
 
 // The weights that every token reads.
@@ -104,13 +114,15 @@ std::vector<std::span<const std::byte>> weights_of(const Llama& model) {
   std::vector<std::span<const std::byte>> parts;
   const auto add = [&](const Matrix& matrix) { parts.emplace_back(matrix.values.data, matrix.bytes()); };
   for (const LayerWeights& layer : model.weights().layers)
-    for (const Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) add(*matrix);
+    for (const Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down})
+      add(*matrix);
   add(model.weights().head);
   return parts;
 }
 
 void check_has_limit(const Device& device) {
-  if (device.is_reference()) fail("the reference device has no limit to be measured against; use --device cpu");
+  if (device.is_reference())
+    fail("the reference device has no limit to be measured against; use --device cpu");
 }
 
 // Bytes per second at which this device can read the model's weights: on a GPU, the rate of a copy.
@@ -131,28 +143,34 @@ void bench_decode(const Options& options) {
   Llama& model = *open.llama;
   const int64_t positions = options.context + options.tokens;
   if (positions > model.config().max_positions)
-    fail("--context {} and --tokens {} pass the model's limit of {} positions", options.context, options.tokens,
-         model.config().max_positions);
+    fail("--context {} and --tokens {} pass the model's limit of {} positions", options.context,
+         options.tokens, model.config().max_positions);
   KvCache cache = model.make_cache(options.sequences, positions);
-  for (int64_t sequence = 0; sequence < options.sequences; ++sequence) fill_cache(model, cache, sequence, options.context);
+  for (int64_t sequence = 0; sequence < options.sequences; ++sequence)
+    fill_cache(model, cache, sequence, options.context);
 
   const std::vector<int32_t> ids = some_ids(options.sequences, model.config());
   std::vector<SequenceTokens> batch;
   for (int64_t sequence = 0; sequence < options.sequences; ++sequence)
     batch.push_back({.sequence = sequence, .ids = std::span(ids).subspan(static_cast<size_t>(sequence), 1)});
   const TraceFile trace(*open.device, options.trace);
-  const std::vector<Measured> measured = measure(options.repetitions, [&] { return read_limit(model); }, [&] {
-    for (int64_t sequence = 0; sequence < options.sequences; ++sequence) cache.truncate(sequence, options.context);
-    for (int64_t token = 0; token < options.tokens; ++token) model.likeliest(model.forward(batch, cache));
-  });
-  const KvCacheOptions filled{.max_sequences = options.sequences, .max_positions = options.context, .page_size = 1};
+  const std::vector<Measured> measured = measure(
+      options.repetitions, [&] { return read_limit(model); },
+      [&] {
+        for (int64_t sequence = 0; sequence < options.sequences; ++sequence)
+          cache.truncate(sequence, options.context);
+        for (int64_t token = 0; token < options.tokens; ++token) model.likeliest(model.forward(batch, cache));
+      });
+  const KvCacheOptions filled{
+      .max_sequences = options.sequences, .max_positions = options.context, .page_size = 1};
   const double bytes = static_cast<double>(model.bytes_per_token() + model.cache_bytes(filled));
   const double tokens = static_cast<double>(options.tokens);
   const Json found = summary(measured, bytes * tokens);
   Json result = header(options, model);
   result.update({{"context", options.context},
                  {"sequences", options.sequences},
-                 {"tokens_per_second", static_cast<double>(options.sequences) * tokens / found["seconds"].get<double>()},
+                 {"tokens_per_second",
+                  static_cast<double>(options.sequences) * tokens / found["seconds"].get<double>()},
                  {"bytes_per_step", bytes},
                  {"bytes_per_second", found["rate"]},
                  {"limit_bytes_per_second", found["limit"]},
@@ -163,9 +181,10 @@ void bench_decode(const Options& options) {
 
 // Operations of the matrix products for `count` tokens; the head runs for the last one only.
 double product_flops(const LlamaConfig& config, int64_t count) {
-  const double layer = static_cast<double>(2 * config.num_heads * config.head_dim + 2 * config.num_kv_heads * config.head_dim +
-                                           3 * config.intermediate_size) *
-                       static_cast<double>(config.hidden_size);
+  const double layer =
+      static_cast<double>(2 * config.num_heads * config.head_dim + 2 * config.num_kv_heads * config.head_dim +
+                          3 * config.intermediate_size) *
+      static_cast<double>(config.hidden_size);
   return 2.0 * layer * static_cast<double>(config.num_layers * count) +
          2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
 }
@@ -175,15 +194,18 @@ void bench_prefill(const Options& options) {
   check_has_limit(*open.device);
   Llama& model = *open.llama;
   if (options.tokens > model.config().max_positions)
-    fail("--tokens {} passes the model's limit of {} positions", options.tokens, model.config().max_positions);
+    fail("--tokens {} passes the model's limit of {} positions", options.tokens,
+         model.config().max_positions);
   KvCache cache = model.make_cache(1, options.tokens);
   fill_cache(model, cache, 0, options.tokens);  // Touches memory for the first time.
   const TraceFile trace(*open.device, options.trace);
-  const std::vector<Measured> measured = measure(options.repetitions, [&] { return product_limit(model); }, [&] {
-    cache.truncate(0, 0);
-    fill_cache(model, cache, 0, options.tokens);
-    open.device->synchronize();
-  });
+  const std::vector<Measured> measured = measure(
+      options.repetitions, [&] { return product_limit(model); },
+      [&] {
+        cache.truncate(0, 0);
+        fill_cache(model, cache, 0, options.tokens);
+        open.device->synchronize();
+      });
   const Json found = summary(measured, product_flops(model.config(), options.tokens) / model.num_ranks());
   Json result = header(options, model);
   result.update({{"tokens", options.tokens},
@@ -220,7 +242,8 @@ CLI::App* add_common(CLI::App& bench, Options& options, const char* name, const 
   CLI::App* command = bench.add_subcommand(name, description);
   add_model_option(*command, options.model);
   add_compute_options(*command, options.model);
-  command->add_option("--repetitions", options.repetitions, "Measurements; the median counts")->check(CLI::Range(1, 1000));
+  command->add_option("--repetitions", options.repetitions, "Measurements; the median counts")
+      ->check(CLI::Range(1, 1000));
   return command;
 }
 
@@ -231,20 +254,26 @@ void add_bench_model(CLI::App& bench) {
              load_options = std::make_shared<Options>();
 
   CLI::App* decode = add_common(bench, *decode_options, "decode", "Tokens per second, one after the other");
-  decode->add_option("--tokens", decode_options->tokens, "Tokens of a measurement")->check(CLI::Range(1, 1 << 20));
-  decode->add_option("--sequences", decode_options->sequences, "Sequences decoded together")->check(CLI::Range(1, 4096));
+  decode->add_option("--tokens", decode_options->tokens, "Tokens of a measurement")
+      ->check(CLI::Range(1, 1 << 20));
+  decode->add_option("--sequences", decode_options->sequences, "Sequences decoded together")
+      ->check(CLI::Range(1, 4096));
   add_trace_option(*decode, decode_options->trace);
   decode->footer("Example: poro bench decode --model shape:poro2-8b --dtype int8 --context 512 --tokens 32");
-  decode->callback([decode_options] { lead_ranks(decode_options->model, [&] { bench_decode(*decode_options); }); });
+  decode->callback(
+      [decode_options] { lead_ranks(decode_options->model, [&] { bench_decode(*decode_options); }); });
 
   CLI::App* prefill = add_common(bench, *prefill_options, "prefill", "Tokens per second of a prompt");
   prefill_options->tokens = 512;
-  prefill->add_option("--tokens", prefill_options->tokens, "Tokens of the prompt")->check(CLI::Range(1, 1 << 20));
+  prefill->add_option("--tokens", prefill_options->tokens, "Tokens of the prompt")
+      ->check(CLI::Range(1, 1 << 20));
   add_trace_option(*prefill, prefill_options->trace);
   prefill->footer("Example: poro bench prefill --model shape:poro2-8b --dtype int8 --tokens 512");
-  prefill->callback([prefill_options] { lead_ranks(prefill_options->model, [&] { bench_prefill(*prefill_options); }); });
+  prefill->callback(
+      [prefill_options] { lead_ranks(prefill_options->model, [&] { bench_prefill(*prefill_options); }); });
 
-  CLI::App* load = add_common(bench, *load_options, "load", "Seconds from nothing to a model ready to answer");
+  CLI::App* load =
+      add_common(bench, *load_options, "load", "Seconds from nothing to a model ready to answer");
   load->footer("Example: poro bench load --model models/poro2-8b --dtype int4");
   load->callback([load_options] { lead_ranks(load_options->model, [&] { bench_load(*load_options); }); });
 }

@@ -1,5 +1,5 @@
-// poro bench ops: every operation of a Llama layer, for one token and for many. Weights and caches are cycled through more
-// memory than any cache holds, as a model does. A GPU's are in bench_ops_cuda.cpp.
+// poro bench ops: every operation of a Llama layer, for one token and for many. Weights and caches are cycled
+// through more memory than any cache holds, as a model does. A GPU's are in bench_ops_cuda.cpp.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -38,8 +38,20 @@ struct LayerShape {
 };
 
 const LayerShape kShapes[] = {
-    {.name = "8b", .width = 4096, .feed_forward = 14336, .heads = 32, .kv_heads = 8, .head_dim = 128, .vocab = 128256},
-    {.name = "1b", .width = 2048, .feed_forward = 8192, .heads = 32, .kv_heads = 8, .head_dim = 64, .vocab = 128256},
+    {.name = "8b",
+     .width = 4096,
+     .feed_forward = 14336,
+     .heads = 32,
+     .kv_heads = 8,
+     .head_dim = 128,
+     .vocab = 128256},
+    {.name = "1b",
+     .width = 2048,
+     .feed_forward = 8192,
+     .heads = 32,
+     .kv_heads = 8,
+     .head_dim = 64,
+     .vocab = 128256},
 };
 
 constexpr int64_t kPastPositions = 512;  // Of the cache beside one token.
@@ -48,11 +60,15 @@ constexpr double kMinSeconds = 0.25;
 
 class OpsBench {
  public:
-  OpsBench(const Options& options) : options_(options), cpu_(options.threads), limits_(measure_limits(cpu_)) {}
+  OpsBench(const Options& options)
+      : options_(options), cpu_(options.threads), limits_(measure_limits(cpu_)) {}
 
   void layer(const LayerShape& shape, int64_t tokens);
   nlohmann::ordered_json report() const {
-    return {{"threads", cpu_.pool.size()}, {"isa", isa_name(cpu_.isa)}, {"limits", to_json(limits_)}, {"ops", rows_}};
+    return {{"threads", cpu_.pool.size()},
+            {"isa", isa_name(cpu_.isa)},
+            {"limits", to_json(limits_)},
+            {"ops", rows_}};
   }
 
  private:
@@ -73,14 +89,16 @@ class OpsBench {
 Tensor OpsBench::floats(Arena& arena, Shape shape) {
   const Tensor tensor = arena.tensor(DType::kF32, shape);
   parallel_for(cpu_.pool, tensor.elements(), 4096, [&](Range range) {
-    for (int64_t i = range.begin; i < range.end; ++i) tensor.as<float>()[i] = static_cast<float>(i * 7919 % 2003 - 1001) * 1e-3f;
+    for (int64_t i = range.begin; i < range.end; ++i)
+      tensor.as<float>()[i] = static_cast<float>(i * 7919 % 2003 - 1001) * 1e-3f;
   });
   return tensor;
 }
 
 std::vector<Matrix> OpsBench::matrices(Arena& arena, Shape shape) {
   const auto dtypes = {DType::kF32, DType::kF16, DType::kBF16, DType::kI8, DType::kI4};
-  const auto dtype = std::find_if(dtypes.begin(), dtypes.end(), [&](DType each) { return dtype_name(each) == options_.dtype; });
+  const auto dtype = std::find_if(dtypes.begin(), dtypes.end(),
+                                  [&](DType each) { return dtype_name(each) == options_.dtype; });
   if (dtype == dtypes.end()) fail("--dtype {} is unknown; use f32, f16, bf16, int8 or int4", options_.dtype);
   Arena source_arena("source");
   Matrix source = {.values = source_arena.tensor(DType::kBF16, shape)};
@@ -120,7 +138,8 @@ void OpsBench::time(const std::string& name, Unit unit, const MakeOp& make_op) {
     seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     total += seconds.back();
   }
-  std::nth_element(seconds.begin(), seconds.begin() + static_cast<int64_t>(seconds.size() / 2), seconds.end());
+  std::nth_element(seconds.begin(), seconds.begin() + static_cast<int64_t>(seconds.size() / 2),
+                   seconds.end());
   const double median = seconds[seconds.size() / 2];
   const Cost work = cost(make_op(0));
   rows_.push_back({{"op", name},
@@ -129,8 +148,9 @@ void OpsBench::time(const std::string& name, Unit unit, const MakeOp& make_op) {
                    {"gflops", work.flops / median / 1e9},
                    {"share_of_bandwidth", work.bytes / median / limits_.read_bytes_per_second},
                    {"share_of_peak", work.flops / median / limits_.peak(unit)}});
-  std::fprintf(stderr, "%-36s %10.1f us %8.1f GB/s %5.1f %% %9.1f GFLOP/s %5.1f %%\n", name.c_str(), median * 1e6,
-               work.bytes / median / 1e9, 100 * work.bytes / median / limits_.read_bytes_per_second, work.flops / median / 1e9,
+  std::fprintf(stderr, "%-36s %10.1f us %8.1f GB/s %5.1f %% %9.1f GFLOP/s %5.1f %%\n", name.c_str(),
+               median * 1e6, work.bytes / median / 1e9,
+               100 * work.bytes / median / limits_.read_bytes_per_second, work.flops / median / 1e9,
                100 * work.flops / median / limits_.peak(unit));
 }
 
@@ -139,8 +159,11 @@ void OpsBench::linear(const std::string& name, int64_t tokens, Shape weights) {
   Arena arena("linear");
   const std::vector<Matrix> copies = matrices(arena, weights);
   const Tensor x = floats(arena, {tokens, weights[1]}), y = arena.tensor(DType::kF32, {tokens, weights[0]});
-  const Unit unit = copies[0].is_quantised() ? Unit::kInt8 : copies[0].dtype() == DType::kBF16 ? Unit::kBf16 : Unit::kF32;
-  time(name, unit, [&](size_t i) { return Linear{.x = x, .w = copies[i % copies.size()], .y = y, .residual = {}}; });
+  const Unit unit = copies[0].is_quantised()            ? Unit::kInt8
+                    : copies[0].dtype() == DType::kBF16 ? Unit::kBf16
+                                                        : Unit::kF32;
+  time(name, unit,
+       [&](size_t i) { return Linear{.x = x, .w = copies[i % copies.size()], .y = y, .residual = {}}; });
 }
 
 void OpsBench::attention(const std::string& name, const LayerShape& shape, int64_t tokens) {
@@ -160,15 +183,21 @@ void OpsBench::attention(const std::string& name, const LayerShape& shape, int64
       std::iota(slots.as<int32_t>(), slots.as<int32_t>() + kPageSize, static_cast<int32_t>(page * kPageSize));
       run(cpu_, CacheWrite{.k = k, .v = k, .slots = slots, .keys = keys, .values = values});
     }
-    const Tensor page_table = arena.tensor(DType::kI32, {1, pages}), row_starts = arena.tensor(DType::kI32, {2});
+    const Tensor page_table = arena.tensor(DType::kI32, {1, pages}),
+                 row_starts = arena.tensor(DType::kI32, {2});
     const Tensor lengths = arena.tensor(DType::kI32, {1}), y = arena.tensor(DType::kF32, q.shape);
     std::iota(page_table.as<int32_t>(), page_table.as<int32_t>() + pages, 0);
     row_starts.as<int32_t>()[1] = static_cast<int32_t>(tokens);
     lengths.as<int32_t>()[0] = static_cast<int32_t>(length);
     time(fmt::format("{} {}", name, dtype_name(dtype)), Unit::kF32, [&](size_t i) {
       const int64_t copy = static_cast<int64_t>(i) % copies;
-      return CachedAttention{.q = q, .keys = keys.rows(copy * pages, pages), .values = values.rows(copy * pages, pages),
-                             .page_table = page_table, .row_starts = row_starts, .lengths = lengths, .y = y};
+      return CachedAttention{.q = q,
+                             .keys = keys.rows(copy * pages, pages),
+                             .values = values.rows(copy * pages, pages),
+                             .page_table = page_table,
+                             .row_starts = row_starts,
+                             .lengths = lengths,
+                             .y = y};
     });
   }
 }
@@ -184,30 +213,44 @@ void OpsBench::layer(const LayerShape& shape, int64_t tokens) {
   attention(name("attention"), shape, tokens);
 
   Arena arena("rows");
-  const Tensor x = floats(arena, {tokens, shape.width}), w = floats(arena, {shape.width}), y = floats(arena, {tokens, shape.width});
+  const Tensor x = floats(arena, {tokens, shape.width}), w = floats(arena, {shape.width}),
+               y = floats(arena, {tokens, shape.width});
   time(name("norm"), Unit::kF32, [&](size_t) { return RmsNorm{.x = x, .w = w, .y = y, .rstd = {}}; });
-  const Tensor heads = floats(arena, {tokens, shape.heads, shape.head_dim}), frequencies = arena.tensor(DType::kF64, {shape.head_dim / 2});
+  const Tensor heads = floats(arena, {tokens, shape.heads, shape.head_dim}),
+               frequencies = arena.tensor(DType::kF64, {shape.head_dim / 2});
   const Tensor positions = arena.tensor(DType::kI32, {tokens});
-  for (int64_t i = 0; i < shape.head_dim / 2; ++i) frequencies.as<double>()[i] = 1.0 / static_cast<double>(i + 1);
+  for (int64_t i = 0; i < shape.head_dim / 2; ++i)
+    frequencies.as<double>()[i] = 1.0 / static_cast<double>(i + 1);
   std::iota(positions.as<int32_t>(), positions.as<int32_t>() + tokens, 100);
-  time(name("rope"), Unit::kF32, [&](size_t) { return Rope{.x = heads, .positions = positions, .frequencies = frequencies}; });
-  const Tensor gate = floats(arena, {tokens, shape.feed_forward}), up = floats(arena, gate.shape), gated = floats(arena, gate.shape);
+  time(name("rope"), Unit::kF32,
+       [&](size_t) { return Rope{.x = heads, .positions = positions, .frequencies = frequencies}; });
+  const Tensor gate = floats(arena, {tokens, shape.feed_forward}), up = floats(arena, gate.shape),
+               gated = floats(arena, gate.shape);
   time(name("swiglu"), Unit::kF32, [&](size_t) { return SwiGlu{.gate = gate, .up = up, .y = gated}; });
-  const Tensor logits = floats(arena, {std::min<int64_t>(tokens, 64), shape.vocab}), targets = arena.tensor(DType::kI32, {logits.dim(0)});
+  const Tensor logits = floats(arena, {std::min<int64_t>(tokens, 64), shape.vocab}),
+               targets = arena.tensor(DType::kI32, {logits.dim(0)});
   const Tensor logp = arena.tensor(DType::kF32, {logits.dim(0)});
-  time(name("log_probs (64 at most)"), Unit::kF32, [&](size_t) { return LogProbs{.logits = logits, .targets = targets, .logp = logp}; });
+  time(name("log_probs (64 at most)"), Unit::kF32,
+       [&](size_t) { return LogProbs{.logits = logits, .targets = targets, .logp = logp}; });
 }
 
 }  // namespace
 
 void add_bench_ops(CLI::App& bench) {
-  CLI::App* command = bench.add_subcommand("ops", "Every operation of a Llama layer: microseconds, rate, share of this machine's limit");
+  CLI::App* command = bench.add_subcommand(
+      "ops", "Every operation of a Llama layer: microseconds, rate, share of this machine's limit");
   const auto options = std::make_shared<Options>();
   command->add_option("--threads", options->threads, "Threads; 0: every core this process may use");
-  command->add_option("--device", options->device, "cpu, or cuda or cuda:N for the operations of training too, in bf16")
+  command
+      ->add_option("--device", options->device,
+                   "cpu, or cuda or cuda:N for the operations of training too, in bf16")
       ->capture_default_str();
-  command->add_option("--dtype", options->dtype, "Weights of the products on the CPU: f32, f16, bf16, int8 or int4")->capture_default_str();
-  command->add_option("--only", options->only, "Operations whose name contains this, as in \"8b T=512 linear\"");
+  command
+      ->add_option("--dtype", options->dtype,
+                   "Weights of the products on the CPU: f32, f16, bf16, int8 or int4")
+      ->capture_default_str();
+  command->add_option("--only", options->only,
+                      "Operations whose name contains this, as in \"8b T=512 linear\"");
   command->footer("Example: poro bench ops --threads 2 --only 'T=1 '");
   command->callback([options] {
     if (options->device.starts_with("cuda")) {

@@ -25,7 +25,8 @@ using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string model = "shape:tiny", dtype = "bf16", moments = "f32", master = "f32", recompute = "none", device = "auto";
+  std::string model = "shape:tiny", dtype = "bf16", moments = "f32", master = "f32", recompute = "none",
+              device = "auto";
   int threads = 0, steps = 2;
   int64_t sequence = 2048, micro_batch = 1, accumulation = 1, layers = 0;
 };
@@ -85,7 +86,11 @@ Json by_op(const Trace& trace, double seconds) {
 }
 
 void bench_train(const Options& options) {
-  ModelOptions model{.model = options.model, .device = options.device, .threads = options.threads, .seed = {}, .context = {}};
+  ModelOptions model{.model = options.model,
+                     .device = options.device,
+                     .threads = options.threads,
+                     .seed = {},
+                     .context = {}};
   if (!is_random_shape(model))
     fail("--model {}: the benchmark takes shapes with random weights, shape:1b for one", options.model);
   LlamaConfig config = LlamaConfig::named_shape(options.model.substr(std::string_view("shape:").size()));
@@ -101,7 +106,9 @@ void bench_train(const Options& options) {
   const auto source = [&](const WeightSpec& spec) {
     arena = std::make_unique<Arena>("random weights", *device);
     const Tensor tensor = arena->tensor(DType::kBF16, spec.shape);
-    run(*device, RandomFill{.to = tensor, .seed = 1, .stream = static_cast<uint64_t>(std::hash<std::string>{}(spec.name))});
+    run(*device,
+        RandomFill{
+            .to = tensor, .seed = 1, .stream = static_cast<uint64_t>(std::hash<std::string>{}(spec.name))});
     return tensor;
   };
   Trainer trainer({.device = *device,
@@ -150,7 +157,8 @@ void add_bench_train(CLI::App& bench) {
   command->add_option("--model", options->model, "shape:1b, shape:tiny, shape:poro2-8b")
       ->capture_default_str();
   command->add_option("--device", options->device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  command->add_option("--master", options->master, "Weights that are updated: f32, or on a GPU bf16")->capture_default_str();
+  command->add_option("--master", options->master, "Weights that are updated: f32, or on a GPU bf16")
+      ->capture_default_str();
   command->add_option("--layers", options->layers,
                       "Fewer blocks than the shape has, for a machine with less memory; 0: all");
   command->add_option("--sequence", options->sequence, "Tokens of a sequence")->check(CLI::Range(2, 1 << 20));

@@ -1,6 +1,6 @@
-// The commands of the program. Each add_x declares one command on `root`, its options and its help, which ends in
-// footer("Example:\n  poro x ..."); parsing the command line runs it. A command throws Error for bad input (exit code 2);
-// any other exception is a failure of ours or the machine's (1).
+// The commands of the program. Each add_x declares one command on `root`, its options and its help, which
+// ends in footer("Example:\n  poro x ..."); parsing the command line runs it. A command throws Error for bad
+// input (exit code 2); any other exception is a failure of ours or the machine's (1).
 #pragma once
 
 #include <CLI/CLI.hpp>

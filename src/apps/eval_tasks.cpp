@@ -192,7 +192,8 @@ void add_choice(CLI::App& eval, const char* help, const choice::Task& task) {
   add_language(*command, *options);
   add_examples(*command, *options);
   command->add_option("--preface", options->preface, "A file with the text before the examples");
-  command->callback([options, task] { lead_ranks(options->run.compute, [&] { run_choice(*options, task); }); });
+  command->callback(
+      [options, task] { lead_ranks(options->run.compute, [&] { run_choice(*options, task); }); });
 }
 
 }  // namespace
@@ -220,7 +221,8 @@ void add_eval_tasks(CLI::App& eval) {
       ->capture_default_str();
   command->add_option("--set", translation->set, "Only rows whose \"set\" is this");
   command->add_flag("--chat", translation->is_chat, "Ask as a conversation, for chat models");
-  command->callback([translation] { lead_ranks(translation->run.compute, [&] { run_translation(*translation); }); });
+  command->callback(
+      [translation] { lead_ranks(translation->run.compute, [&] { run_translation(*translation); }); });
 
   auto multi_if = std::make_shared<Options>();
   command = add_command(eval, "multi-if", "Multi-IF: checkable instructions over three turns",
@@ -232,7 +234,8 @@ void add_eval_tasks(CLI::App& eval) {
   command = add_command(eval, "perplexity", "How well a model predicts text, per byte", "JSONL of text",
                         *perplexity);
   add_language(*command, *perplexity);
-  command->callback([perplexity] { lead_ranks(perplexity->run.compute, [&] { run_perplexity(*perplexity); }); });
+  command->callback(
+      [perplexity] { lead_ranks(perplexity->run.compute, [&] { run_perplexity(*perplexity); }); });
 
   auto fertility = std::make_shared<Options>();
   command = add_command(eval, "fertility", "How many tokens a tokenizer makes of a word", "JSONL of text",

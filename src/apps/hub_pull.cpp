@@ -14,10 +14,10 @@
 #include <optional>
 #include <thread>
 
-#include "base/http.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/http.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/progress.h"

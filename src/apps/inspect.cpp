@@ -1,4 +1,5 @@
-// `poro inspect`: what a model is, and the memory it needs, from its configs and headers alone; no weight is read.
+// `poro inspect`: what a model is, and the memory it needs, from its configs and headers alone; no weight is
+// read.
 #include <iostream>
 #include <map>
 #include <memory>
@@ -36,7 +37,8 @@ Json memory_table(const LlamaConfig& config) {
   Json rows = Json::array();
   for (const int64_t context : {int64_t{2048}, int64_t{8192}, config.max_positions}) {
     if (context > config.max_positions || (!rows.empty() && rows.back()["context"] == context)) continue;
-    const double cache = static_cast<double>(KvCache::bytes(config, {.max_positions = context, .dtype = DType::kBF16}));
+    const double cache =
+        static_cast<double>(KvCache::bytes(config, {.max_positions = context, .dtype = DType::kBF16}));
     rows.push_back({{"context", context},
                     {"kv_cache_bytes", cache},
                     {"bf16_bytes", weight_bytes(config, DType::kBF16) + cache},
@@ -81,8 +83,9 @@ void add_folder(const std::filesystem::path& folder, Json& report) {
   }
   if (has_chat_template(folder)) {
     const ChatTemplate chat_template = ChatTemplate::load(folder);
-    report["chat_template"] = {{"bytes", chat_template.source().size()},
-                               {"first_line", chat_template.source().substr(0, chat_template.source().find('\n'))}};
+    report["chat_template"] = {
+        {"bytes", chat_template.source().size()},
+        {"first_line", chat_template.source().substr(0, chat_template.source().find('\n'))}};
   }
   report["generation_eos_ids"] = GenerationConfig::load(folder).eos_ids;
   report["licence"] = licence_of(folder);
@@ -92,7 +95,8 @@ Json inspect(const std::string& model) {
   constexpr std::string_view kShape = "shape:";
   const bool is_shape = model.rfind(kShape, 0) == 0;
   const std::filesystem::path folder = is_shape ? "" : model_folder(model);
-  const LlamaConfig config = is_shape ? LlamaConfig::named_shape(model.substr(kShape.size())) : LlamaConfig::load(folder);
+  const LlamaConfig config =
+      is_shape ? LlamaConfig::named_shape(model.substr(kShape.size())) : LlamaConfig::load(folder);
   Json report = {{"model", model}, {"parameters", config.num_parameters()}};
   std::map<std::string, int64_t> groups;
   for (const WeightSpec& spec : weight_table(config)) groups[group_of(spec)] += spec.shape.elements();
@@ -114,7 +118,8 @@ void print(const Json& report) {
                                  row["int4_bytes"].get<double>() / 1e9);
     } else if (value.is_object()) {
       std::cout << key << "\n";
-      for (const auto& [name, inner] : value.items()) std::cout << fmt::format("  {:<32}{}\n", name, inner.dump());
+      for (const auto& [name, inner] : value.items())
+        std::cout << fmt::format("  {:<32}{}\n", name, inner.dump());
     } else {
       std::cout << fmt::format("{:<34}{}\n", key, value.is_null() ? "none" : value.dump());
     }
@@ -126,7 +131,8 @@ void print(const Json& report) {
 void add_inspect(CLI::App& root) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = root.add_subcommand("inspect", "What a model is, and the memory it needs");
-  command->add_option("--model", options->model, "A model folder, a hub name, or shape:NAME; default: the model that ships");
+  command->add_option("--model", options->model,
+                      "A model folder, a hub name, or shape:NAME; default: the model that ships");
   command->add_flag("--json", options->is_json, "One JSON object on standard output");
   command->footer("Example: poro inspect --model shape:poro2-8b");
   command->callback([options] {

@@ -36,7 +36,9 @@ double seconds_of(ThreadPool& pool, int64_t bytes, const std::function<void(Rang
 double read_bandwidth(ThreadPool& pool) {
   Arena arena("bandwidth");
   const Tensor memory = arena.tensor(DType::kI8, {kReadBytes});
-  seconds_of(pool, kReadBytes, [&](Range range) { std::memset(memory.data + range.begin, 1, static_cast<size_t>(range.size())); });
+  seconds_of(pool, kReadBytes, [&](Range range) {
+    std::memset(memory.data + range.begin, 1, static_cast<size_t>(range.size()));
+  });
   const std::span<const std::byte> whole(memory.data, static_cast<size_t>(kReadBytes));
   double best = 0;
   for (int i = 0; i < kPasses; ++i) best = std::max(best, read_rate(pool, {&whole, 1}));

@@ -12,11 +12,13 @@ namespace poro {
 
 struct Limits {
   double read_bytes_per_second = 0;  // All threads reading 1 GiB on huge pages, the best of several passes.
-  double f32_flops = 0;              // Operations per second, a multiplication and an addition being two: ops/cpu/peak.h
+  double f32_flops = 0;  // Operations per second, a multiplication and an addition being two: ops/cpu/peak.h
   double bf16_flops = 0;
   double int8_flops = 0;
 
-  double peak(Unit unit) const { return unit == Unit::kF32 ? f32_flops : unit == Unit::kBf16 ? bf16_flops : int8_flops; }
+  double peak(Unit unit) const {
+    return unit == Unit::kF32 ? f32_flops : unit == Unit::kBf16 ? bf16_flops : int8_flops;
+  }
 };
 
 Limits measure_limits(Cpu& cpu);

@@ -127,8 +127,8 @@ ReadOutcome LineEditor::read(std::string& line) {
   ::sigaddset(&held, SIGINT);
   ::sigaddset(&held, SIGWINCH);
   ::pthread_sigmask(SIG_BLOCK, &held, &terminal_->signals_while_waiting);
-  // Before the prompt is shown: a Ctrl-D typed between the prompt and the first look at the keyboard would be taken for the end of a
-  // line by the terminal, and get lost.
+  // Before the prompt is shown: a Ctrl-D typed between the prompt and the first look at the keyboard would be
+  // taken for the end of a line by the terminal, and get lost.
   ::el_set(terminal_->editor, EL_PREP_TERM, 1);
   int length = 0;
   const char* text = ::el_gets(terminal_->editor, &length);

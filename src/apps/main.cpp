@@ -23,8 +23,8 @@ constexpr int kExitBadInput = 2;
 
 // In the order of `poro --help`.
 const std::vector<void (*)(CLI::App& root)> kCommands = {
-    add_bench, add_chat,  add_generate, add_translate, add_inspect, add_pull,    add_convert, add_eval, add_card,
-    add_score, add_sample, add_template, add_tokenize,  add_data,    add_train, add_plan,
+    add_bench, add_chat,  add_generate, add_translate, add_inspect,  add_pull, add_convert, add_eval,
+    add_card,  add_score, add_sample,   add_template,  add_tokenize, add_data, add_train,   add_plan,
 };
 
 int complain(const std::string& sentence, int exit_code) {

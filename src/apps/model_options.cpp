@@ -118,8 +118,9 @@ void add_compute_options(CLI::App& command, ModelOptions& options) {
                      "auto, cpu, cuda, cuda:N, or reference (slow, double precision)");
   command.add_option("--dtype", options.dtype,
                      "How weights are held: auto (as stored), f32, bf16, int8, int4, on GPUs fp8");
-  command.add_option("--kv-dtype", options.kv_dtype,
-                     "How keys and values of past tokens are held: auto (as exact as the weights), f32, bf16, on GPUs fp8");
+  command.add_option(
+      "--kv-dtype", options.kv_dtype,
+      "How keys and values of past tokens are held: auto (as exact as the weights), f32, bf16, on GPUs fp8");
   command.add_flag("--weight-cache", options.keep_weights,
                    "Keep int8 or int4 weights on disk beside the hub cache, and start from there next time");
   command.add_option("--threads", options.threads,
@@ -138,14 +139,16 @@ std::unique_ptr<Device> open_device(const ModelOptions& options, DType activatio
     fail("--threads {} is not from 0 to 4096", options.threads);
   if (options.device == "cpu") return Device::cpu(options.threads);
   if (options.device == "auto")
-    return cuda_report().devices.empty() ? Device::cpu(options.threads) : Device::cuda(local_rank(), activations);
+    return cuda_report().devices.empty() ? Device::cpu(options.threads)
+                                         : Device::cuda(local_rank(), activations);
   if (options.device == "reference") return Device::reference();
   if (options.device == "cuda") return Device::cuda(local_rank(), activations);
   if (options.device.starts_with("cuda:")) {
     const std::string_view number = std::string_view(options.device).substr(5);
     int index = -1;
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), index);
-    if (error == std::errc() && end == number.data() + number.size() && index >= 0) return Device::cuda(index, activations);
+    if (error == std::errc() && end == number.data() + number.size() && index >= 0)
+      return Device::cuda(index, activations);
   }
   fail("--device \"{}\" is none of auto, cpu, cuda, cuda:N, reference", options.device);
 }
@@ -167,7 +170,8 @@ LlamaConfig config_of(const ModelOptions& options) {
   return LlamaConfig::load(model_folder(options.model));
 }
 
-// On a GPU what lies between the products has the weights' type: models in f32 are computed in f32, all others in bf16.
+// On a GPU what lies between the products has the weights' type: models in f32 are computed in f32, all
+// others in bf16.
 DType activations_of(const ModelOptions& options, std::optional<DType> dtype) {
   if (!dtype) dtype = config_of(options).dtype;
   return dtype == DType::kF32 || dtype == DType::kF64 ? DType::kF32 : DType::kBF16;
@@ -185,11 +189,13 @@ std::optional<DType> cache_dtype(const ModelOptions& options, const Device& devi
 }
 
 // On GPUs memory is planned before anything is read; nothing elsewhere. Returns the context that fits.
-std::optional<int64_t> plan_context(const OpenModel& model, const ModelOptions& options, const LoadOptions& load) {
+std::optional<int64_t> plan_context(const OpenModel& model, const ModelOptions& options,
+                                    const LoadOptions& load) {
   Device& device = *model.device;
   if (!device.is_cuda()) return std::nullopt;
   const LlamaConfig config = config_of(options);
-  const DType stored = config.dtype == DType::kF64 ? DType::kF32 : config.dtype, weights = load.weights.value_or(stored);
+  const DType stored = config.dtype == DType::kF64 ? DType::kF32 : config.dtype,
+              weights = load.weights.value_or(stored);
   const int ranks = model.ranks ? model.ranks->size() : 1;
   const GenerationMemory memory =
       plan_gpu_memory({.config = config,
@@ -213,7 +219,8 @@ OpenModel open_model(const ModelOptions& options) {
   const std::optional<DType> dtype = weight_dtype(options);
   OpenModel model{.name = options.model.empty() ? model_name(options.model) : options.model,
                   .device = open_device(options, activations_of(options, dtype))};
-  if (dtype == DType::kF8 && !model.device->is_cuda()) fail("--dtype fp8 is for GPUs; use --dtype int8 on a processor");
+  if (dtype == DType::kF8 && !model.device->is_cuda())
+    fail("--dtype fp8 is for GPUs; use --dtype int8 on a processor");
   if (options.ranks != nullptr) model.ranks = comm_of(*model.device, options.ranks->split(0));
   const LoadOptions load{.weights = dtype,
                          .cache = cache_dtype(options, *model.device),

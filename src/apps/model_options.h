@@ -20,24 +20,25 @@
 namespace poro {
 
 struct ModelOptions {
-  std::string model;            // A folder, a hub name, or shape:NAME.
-  std::string device = "auto";  // auto | cpu | cuda | cuda:N | reference
-  std::string dtype = "auto";   // auto | f32 | bf16 | int8 | int4
+  std::string model;              // A folder, a hub name, or shape:NAME.
+  std::string device = "auto";    // auto | cpu | cuda | cuda:N | reference
+  std::string dtype = "auto";     // auto | f32 | bf16 | int8 | int4
   std::string kv_dtype = "auto";  // auto | f32 | bf16 | fp8
-  bool keep_weights = false;    // int8 and int4 weights stay on disk for the next start.
-  int threads = 0;              // 0: every core this process may use.
+  bool keep_weights = false;      // int8 and int4 weights stay on disk for the next start.
+  int threads = 0;                // 0: every core this process may use.
   std::optional<uint64_t> seed;
   std::optional<int64_t> context;  // The most positions of a sequence; none: the model's limit.
   Comm* ranks = nullptr;           // That split the model, if any; none of the user's options.
 };
 
-// Declares --model, and the folder behind it: none is the model that ships, a folder as it is, a hub name looked up in the local
-// hub cache (HF_HUB_CACHE, HF_HOME, or ~/.cache/huggingface/hub). Throws Error that says how to get the
-// model.
+// Declares --model, and the folder behind it: none is the model that ships, a folder as it is, a hub name
+// looked up in the local hub cache (HF_HUB_CACHE, HF_HOME, or ~/.cache/huggingface/hub). Throws Error that
+// says how to get the model.
 void add_model_option(CLI::App& command, ModelOptions& options);
 std::filesystem::path model_folder(const std::string& model);
 
-// What results call it: the folder's name, the hub name, or poro-mini; `final` of a training run is called as the run is.
+// What results call it: the folder's name, the hub name, or poro-mini; `final` of a training run is called as
+// the run is.
 std::string model_name(const std::string& model);
 
 // Whether a model folder holds a tokenizer, and a chat template, in any of their files.

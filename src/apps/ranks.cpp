@@ -42,7 +42,8 @@ void follow(const ModelOptions& own) {
 
 }  // namespace
 
-// Mostly all ranks find the same thing wrong at once; the first one says it, and the others speak only if they are still there.
+// Mostly all ranks find the same thing wrong at once; the first one says it, and the others speak only if
+// they are still there.
 void run_among(Comm& world, const std::function<void()>& body) {
   const auto stop = [&](const char* sentence, int exit_code) {
     if (world.rank() > 0) std::this_thread::sleep_for(std::chrono::seconds(2));

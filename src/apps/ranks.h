@@ -1,5 +1,5 @@
-// Commands on the ranks that mpirun or srun started: the first one runs the command, the others hold parts of the models that it
-// opens.
+// Commands on the ranks that mpirun or srun started: the first one runs the command, the others hold parts of
+// the models that it opens.
 #pragma once
 
 #include <functional>
@@ -13,8 +13,8 @@ namespace poro {
 // Runs `body` here; what this rank cannot go on with ends all ranks, with a sentence.
 void run_among(Comm& world, const std::function<void()>& body);
 
-// On the first rank, or a rank alone: runs `body`, with the others in `options`. On the others: opens what the first one opens, until
-// it is done.
+// On the first rank, or a rank alone: runs `body`, with the others in `options`. On the others: opens what
+// the first one opens, until it is done.
 void lead_ranks(ModelOptions& options, const std::function<void()>& body);
 
 // The first rank says to the others what to open; nothing is said without any.

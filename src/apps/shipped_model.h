@@ -6,8 +6,8 @@
 
 namespace poro {
 
-// models/poro-mini or share/poro/models/poro-mini in a folder above the program, so both the source tree and an installed
-// program find it; nothing where it is not there.
+// models/poro-mini or share/poro/models/poro-mini in a folder above the program, so both the source tree and
+// an installed program find it; nothing where it is not there.
 std::optional<std::filesystem::path> shipped_model();
 
 }  // namespace poro

@@ -58,8 +58,8 @@ RunInput resolve(Recipe recipe) {
 void run_train(const TrainOptions& options, Comm& world) {
   const RunInput input = resolve(load_recipe(options.recipe, options.settings));
   check_ranks(input.recipe, world.size());
-  const std::unique_ptr<Device> device =
-      open_device(options.compute, input.recipe.train.precision == Precision::kBf16 ? DType::kBF16 : DType::kF32);
+  const std::unique_ptr<Device> device = open_device(
+      options.compute, input.recipe.train.precision == Precision::kBf16 ? DType::kBF16 : DType::kF32);
   if (!device->is_cuda() && input.recipe.optimizer.master == Precision::kBf16)
     fail("optimizer.master = \"bf16\" is for GPUs; set optimizer.master=f32, or use --device cuda");
   if (device->is_reference() && input.recipe.train.precision == Precision::kBf16)

@@ -53,7 +53,9 @@ std::byte* Comm::scratch(size_t bytes) {
   return scratch_.get();
 }
 
-void Comm::gather(const Tensor& part, const Tensor& whole) { all_gather(bytes_of(part), {whole.data, whole.bytes()}); }
+void Comm::gather(const Tensor& part, const Tensor& whole) {
+  all_gather(bytes_of(part), {whole.data, whole.bytes()});
+}
 
 void Comm::reduce_scatter(const Tensor& whole, const Tensor& part) {
   CHECK(whole.elements() == part.elements() * size() && whole.dtype == part.dtype, "{} to {} on {} ranks",
@@ -95,7 +97,8 @@ void add_to(const Tensor& part, const Tensor& residual, const Tensor& to) {
 }  // namespace
 
 void Comm::sum_onto(const Tensor& part, const Tensor& residual, const Tensor& to) {
-  CHECK(part.elements() == to.elements() && (!residual || residual.elements() == to.elements()), "{} to {}", part.str(), to.str());
+  CHECK(part.elements() == to.elements() && (!residual || residual.elements() == to.elements()), "{} to {}",
+        part.str(), to.str());
   all_reduce(part);
   part.dtype == DType::kF64 ? add_to<double>(part, residual, to) : add_to<float>(part, residual, to);
 }

@@ -32,14 +32,17 @@ class Comm {
   // Ends all ranks at once, from one that cannot go on. Returns only where ranks are not processes.
   virtual void abort(int exit_code) = 0;
 
-  // The same as all_gather for tensors, which may lie on the GPUs that the ranks compute with; so may those of the next two.
+  // The same as all_gather for tensors, which may lie on the GPUs that the ranks compute with; so may those
+  // of the next two.
   virtual void gather(const Tensor& part, const Tensor& whole);
-  // The sum over ranks of the rank-th part of `whole` (f32, f64, or bf16 on a GPU); `whole` stays as it is, but for a `part` in it.
+  // The sum over ranks of the rank-th part of `whole` (f32, f64, or bf16 on a GPU); `whole` stays as it is,
+  // but for a `part` in it.
   virtual void reduce_scatter(const Tensor& whole, const Tensor& part);
   // The sum over ranks, everywhere, in place.
   virtual void all_reduce(const Tensor& values);
-  // to = residual (or nothing) + the sum over ranks of `part`, the same bits everywhere. `part` may be lost; `to` may be `residual`.
-  // On the host all are f32, or f64; on GPUs each may be f32 or bf16, and little ones cost microseconds.
+  // to = residual (or nothing) + the sum over ranks of `part`, the same bits everywhere. `part` may be lost;
+  // `to` may be `residual`. On the host all are f32, or f64; on GPUs each may be f32 or bf16, and little ones
+  // cost microseconds.
   virtual void sum_onto(const Tensor& part, const Tensor& residual, const Tensor& to);
   double sum(double value);
   double maximum(double value);
@@ -55,10 +58,12 @@ class Comm {
 // One rank: every call is done at once.
 std::unique_ptr<Comm> solo_comm();
 
-// The ranks that mpirun or srun started this process among; one rank alone without them. Once in a process. Throws Error.
+// The ranks that mpirun or srun started this process among; one rank alone without them. Once in a process.
+// Throws Error.
 std::unique_ptr<Comm> world_comm();
 
-// Ranks that compute with this device, whose tensors may lie on it: `host`, and on GPUs NCCL beside it. Collective. Throws Error.
+// Ranks that compute with this device, whose tensors may lie on it: `host`, and on GPUs NCCL beside it.
+// Collective. Throws Error.
 std::unique_ptr<Comm> comm_of(Device& device, std::unique_ptr<Comm> host);
 
 // This process's number among those on its machine, as mpirun or srun say it; 0 without them.

@@ -13,8 +13,11 @@ namespace poro {
 namespace {
 
 #if defined(__x86_64__) && !defined(__clang__)
-// Linux gives a process the 8 KiB tile registers only when it asks: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA).
-bool request_amx_tiles() { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+// Linux gives a process the 8 KiB tile registers only when it asks: arch_prctl(ARCH_REQ_XCOMP_PERM,
+// XFEATURE_XTILEDATA).
+bool request_amx_tiles() {
+  return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
 #endif
 
 // Also where the system does not let a process use it.
@@ -30,8 +33,8 @@ Isa best_isa() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return Isa::kPortable;
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") ||
-      !__builtin_cpu_supports("avx512dq"))
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+      !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq"))
     return Isa::kAvx2;
   if (!__builtin_cpu_supports("avx512vnni")) return Isa::kAvx512;
 #if !defined(__clang__)
@@ -47,11 +50,16 @@ Isa best_isa() {
 
 std::string_view isa_name(Isa isa) {
   switch (isa) {
-    case Isa::kPortable: return "portable";
-    case Isa::kAvx2: return "avx2";
-    case Isa::kAvx512: return "avx512";
-    case Isa::kVnni: return "vnni";
-    case Isa::kAmx: return "amx";
+    case Isa::kPortable:
+      return "portable";
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kVnni:
+      return "vnni";
+    case Isa::kAmx:
+      return "amx";
   }
   return "?";
 }
@@ -64,7 +72,9 @@ bool has_bf16_dot() {
 #endif
 }
 
-bool has_fast_bf16_dot(Isa isa) { return isa >= Isa::kVnni && has_bf16_dot() && !has_amx(); }
+bool has_fast_bf16_dot(Isa isa) {
+  return isa >= Isa::kVnni && has_bf16_dot() && !has_amx();
+}
 
 Isa detect_isa() {
   const Isa best = best_isa();
@@ -73,7 +83,8 @@ Isa detect_isa() {
   for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512, Isa::kVnni, Isa::kAmx}) {
     if (isa_name(isa) != forced) continue;
     if (isa > best)
-      fail("PORO_CPU_ISA={} asks for instructions this processor does not have; its best is {}", forced, isa_name(best));
+      fail("PORO_CPU_ISA={} asks for instructions this processor does not have; its best is {}", forced,
+           isa_name(best));
     return isa;
   }
   fail("PORO_CPU_ISA={} is not an instruction set; use portable, avx2, avx512, vnni or amx", forced);

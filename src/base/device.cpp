@@ -67,13 +67,16 @@ void Device::zero(const Tensor& tensor) {
 }
 
 void Device::copy_columns(const Tensor& from, int64_t first, const Tensor& to) {
-  CHECK(from.dim(0) == to.dim(0) && first + to.dim(1) <= from.dim(1) && from.dtype == to.dtype && dtype_bits(to.dtype) % 8 == 0,
+  CHECK(from.dim(0) == to.dim(0) && first + to.dim(1) <= from.dim(1) && from.dtype == to.dtype &&
+            dtype_bits(to.dtype) % 8 == 0,
         "columns from {} of {} to {}", first, from.str(), to.str());
   if (is_cuda()) return gpu::copy_columns(cuda_backend(), from, first, to);
   const size_t element = static_cast<size_t>(dtype_bits(to.dtype) / 8);
-  const size_t wide = static_cast<size_t>(from.dim(1)) * element, narrow = static_cast<size_t>(to.dim(1)) * element;
+  const size_t wide = static_cast<size_t>(from.dim(1)) * element,
+               narrow = static_cast<size_t>(to.dim(1)) * element;
   for (size_t row = 0; row < static_cast<size_t>(to.dim(0)); ++row)
-    std::memcpy(to.data + row * narrow, from.data + row * wide + static_cast<size_t>(first) * element, narrow);
+    std::memcpy(to.data + row * narrow, from.data + row * wide + static_cast<size_t>(first) * element,
+                narrow);
 }
 
 void Device::synchronize() {
@@ -88,7 +91,10 @@ void Recording::run(Device& device, const std::function<void()>& body) {
 }
 
 Arena::Arena(Arena&& other) noexcept
-    : name_(std::move(other.name_)), cuda_(other.cuda_), blocks_(std::move(other.blocks_)), bytes_(std::exchange(other.bytes_, 0)) {
+    : name_(std::move(other.name_)),
+      cuda_(other.cuda_),
+      blocks_(std::move(other.blocks_)),
+      bytes_(std::exchange(other.bytes_, 0)) {
   other.blocks_.clear();
 }
 
@@ -102,16 +108,21 @@ Arena::~Arena() {
 }
 
 Tensor Arena::tensor(DType dtype, Shape shape) {
-  Tensor tensor{.data = nullptr, .dtype = dtype, .shape = shape, .place = cuda_ != nullptr ? Place::kGpu : Place::kHost};
+  Tensor tensor{.data = nullptr,
+                .dtype = dtype,
+                .shape = shape,
+                .place = cuda_ != nullptr ? Place::kGpu : Place::kHost};
   const size_t bytes = std::max<size_t>(tensor.bytes(), 64);
   if (cuda_ == nullptr) {
     tensor.data = host_block(bytes);
   } else {
     tensor.data = gpu::allocate(*cuda_, bytes);
     if (tensor.data == nullptr)
-      fail("out of memory on the GPU: {} MiB for {} could not be allocated ({} MiB held already, {} MiB free); use a smaller "
-           "context or batch, or weights in fewer bits",
-           bytes >> 20, name_, bytes_ >> 20, gpu::memory(*cuda_).first >> 20);
+      fail(
+          "out of memory on the GPU: {} MiB for {} could not be allocated ({} MiB held already, {} MiB "
+          "free); use a smaller "
+          "context or batch, or weights in fewer bits",
+          bytes >> 20, name_, bytes_ >> 20, gpu::memory(*cuda_).first >> 20);
     blocks_.push_back({tensor.data, bytes});
   }
   bytes_ += bytes;

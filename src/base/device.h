@@ -1,5 +1,6 @@
-// Where operations run. A Device holds exactly one backend: Reference (naive, double precision, the oracle), Cpu (threads and the
-// processor's instruction set) or Cuda (one GPU and its stream). The door in ops/op.h picks the backend's `run` overload.
+// Where operations run. A Device holds exactly one backend: Reference (naive, double precision, the oracle),
+// Cpu (threads and the processor's instruction set) or Cuda (one GPU and its stream). The door in ops/op.h
+// picks the backend's `run` overload.
 #pragma once
 
 #include <cstddef>
@@ -50,20 +51,23 @@ class Cpu {
   Growing scratch_, operands_;
 };
 
-// One NVIDIA GPU. Everything runs on one stream, in order; one thread at a time drives it. What it is made of is base/cuda/state.h's
-// business, so that this header needs no CUDA; in builds without CUDA the constructor fails.
+// One NVIDIA GPU. Everything runs on one stream, in order; one thread at a time drives it. What it is made of
+// is base/cuda/state.h's business, so that this header needs no CUDA; in builds without CUDA the constructor
+// fails.
 class Cuda {
  public:
   struct State;
 
-  // `activations`: the type between operations, kBF16 or kF32. Throws Error when there is no such GPU or driver.
+  // `activations`: the type between operations, kBF16 or kF32. Throws Error when there is no such GPU or
+  // driver.
   Cuda(int index, DType activations);
   ~Cuda();
 
-  // Scratch memory of the GPU for one operation, 256-byte aligned; the next call may give the same memory away. Grows to the largest
-  // request, which must not happen while a graph is recorded.
+  // Scratch memory of the GPU for one operation, 256-byte aligned; the next call may give the same memory
+  // away. Grows to the largest request, which must not happen while a graph is recorded.
   std::byte* scratch(size_t bytes);
-  // The same for an operation that hands its operands, made over, to another one, which has scratch of its own.
+  // The same for an operation that hands its operands, made over, to another one, which has scratch of its
+  // own.
   std::byte* operands(size_t bytes);
   State& state() { return *state_; }
 
@@ -86,17 +90,19 @@ class Device {
   bool is_cuda() const { return std::holds_alternative<Cuda>(backend_); }
   // The type of activations: f64 on the reference, f32 on the CPU, f32 or bf16 on a GPU.
   DType activation_dtype() const;
-  // The type of sums that must stay exact (norms' statistics, log-probabilities, master weights): f64 on the reference, else f32.
+  // The type of sums that must stay exact (norms' statistics, log-probabilities, master weights): f64 on the
+  // reference, else f32.
   DType exact_dtype() const { return is_reference() ? DType::kF64 : DType::kF32; }
   // Where tensors of its arenas lie, and its ops' arguments.
   Place place() const { return is_cuda() ? Place::kGpu : Place::kHost; }
   std::string name() const;
 
-  // Copies all bytes of `from` to `to`, which is as long, wherever each lies. Ordered with the device's ops; what comes to the host
-  // is there on return, and what came from the host may be changed.
+  // Copies all bytes of `from` to `to`, which is as long, wherever each lies. Ordered with the device's ops;
+  // what comes to the host is there on return, and what came from the host may be changed.
   void copy(const Tensor& from, const Tensor& to);
   void zero(const Tensor& tensor);
-  // Columns [first, first + C) of `from` (R, more than C) to `to` (R, C), both in the device's memory; elements of whole bytes.
+  // Columns [first, first + C) of `from` (R, more than C) to `to` (R, C), both in the device's memory;
+  // elements of whole bytes.
   void copy_columns(const Tensor& from, int64_t first, const Tensor& to);
   // Returns when all ops before are done.
   void synchronize();
@@ -115,9 +121,9 @@ class Device {
   std::variant<Reference, Cpu, Cuda> backend_;
 };
 
-// A sequence of ops that a GPU runs again and again on the same memory. The first run prepares whatever the ops grow, the second is
-// recorded, and from then on the recording is replayed, so launching costs next to nothing. Other devices, and a device that traces,
-// run the body each time.
+// A sequence of ops that a GPU runs again and again on the same memory. The first run prepares whatever the
+// ops grow, the second is recorded, and from then on the recording is replayed, so launching costs next to
+// nothing. Other devices, and a device that traces, run the body each time.
 class Recording {
  public:
   void run(Device& device, const std::function<void()>& body);
@@ -133,7 +139,8 @@ class Arena {
  public:
   explicit Arena(std::string name) : name_(std::move(name)) {}
   // Memory that the device's ops read and write.
-  Arena(std::string name, Device& device) : name_(std::move(name)), cuda_(device.is_cuda() ? &device.cuda_backend() : nullptr) {}
+  Arena(std::string name, Device& device)
+      : name_(std::move(name)), cuda_(device.is_cuda() ? &device.cuda_backend() : nullptr) {}
   ~Arena();
   Arena(Arena&& other) noexcept;
   Arena& operator=(Arena&&) = delete;

@@ -16,14 +16,19 @@ std::string_view dtype_name(DType dtype);
 // Bits of one element; I4 is the only one under 8.
 constexpr int dtype_bits(DType dtype) {
   switch (dtype) {
-    case DType::kF64: return 64;
+    case DType::kF64:
+      return 64;
     case DType::kF32:
-    case DType::kI32: return 32;
+    case DType::kI32:
+      return 32;
     case DType::kF16:
-    case DType::kBF16: return 16;
+    case DType::kBF16:
+      return 16;
     case DType::kF8:
-    case DType::kI8: return 8;
-    case DType::kI4: return 4;
+    case DType::kI8:
+      return 8;
+    case DType::kI4:
+      return 4;
   }
   return 0;
 }
@@ -56,16 +61,28 @@ struct Float16 {
 template <class T>
 struct DTypeOf;
 template <>
-struct DTypeOf<double> { static constexpr DType value = DType::kF64; };
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kF64;
+};
 template <>
-struct DTypeOf<float> { static constexpr DType value = DType::kF32; };
+struct DTypeOf<float> {
+  static constexpr DType value = DType::kF32;
+};
 template <>
-struct DTypeOf<Float16> { static constexpr DType value = DType::kF16; };
+struct DTypeOf<Float16> {
+  static constexpr DType value = DType::kF16;
+};
 template <>
-struct DTypeOf<BFloat16> { static constexpr DType value = DType::kBF16; };
+struct DTypeOf<BFloat16> {
+  static constexpr DType value = DType::kBF16;
+};
 template <>
-struct DTypeOf<int32_t> { static constexpr DType value = DType::kI32; };
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::kI32;
+};
 template <>
-struct DTypeOf<int8_t> { static constexpr DType value = DType::kI8; };
+struct DTypeOf<int8_t> {
+  static constexpr DType value = DType::kI8;
+};
 
 }  // namespace poro

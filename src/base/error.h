@@ -1,6 +1,6 @@
-// The three ways something goes wrong. Input from outside: throw Error with one sentence (what, where, what to try), caught
-// once, in main or at a request's border. A bug of ours: CHECK, which prints and aborts in every build. The machine failing
-// at start is an Error too; later it is a CHECK with the call's name.
+// The three ways something goes wrong. Input from outside: throw Error with one sentence (what, where, what
+// to try), caught once, in main or at a request's border. A bug of ours: CHECK, which prints and aborts in
+// every build. The machine failing at start is an Error too; later it is a CHECK with the call's name.
 #pragma once
 
 #include <fmt/format.h>
@@ -26,10 +26,10 @@ template <class... Args>
 // Prints the failed condition, its place and the detail to stderr and aborts.
 [[noreturn]] void check_failed(const char* condition, const char* file, int line, const std::string& detail);
 
-#define CHECK(condition, ...)                                                              \
-  do {                                                                                     \
-    if (!(condition)) [[unlikely]]                                                         \
-      ::poro::check_failed(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__));    \
+#define CHECK(condition, ...)                                                           \
+  do {                                                                                  \
+    if (!(condition)) [[unlikely]]                                                      \
+      ::poro::check_failed(#condition, __FILE__, __LINE__, ::fmt::format(__VA_ARGS__)); \
   } while (false)
 
 }  // namespace poro

@@ -1,5 +1,6 @@
-// Counter-based random numbers: the value is a pure function of key and counter, so streams can be split, skipped and resumed
-// without state. Philox4x32-10: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, 2011.
+// Counter-based random numbers: the value is a pure function of key and counter, so streams can be split,
+// skipped and resumed without state. Philox4x32-10: Salmon et al., Parallel random numbers: as easy as 1, 2,
+// 3, 2011.
 #pragma once
 
 #include <array>

@@ -48,7 +48,8 @@ Tensor Tensor::rows(int64_t first, int64_t count) const {
   CHECK(first >= 0 && count >= 0 && first + count <= dim(0), "rows {}+{} of {}", first, count, str());
   const int64_t row_bits = shape.tail().elements() * dtype_bits(dtype);
   CHECK(row_bits % 8 == 0, "rows of {} do not start on a byte", str());
-  return {.data = data + first * row_bits / 8, .dtype = dtype, .shape = shape.with_first(count), .place = place};
+  return {
+      .data = data + first * row_bits / 8, .dtype = dtype, .shape = shape.with_first(count), .place = place};
 }
 
 Tensor Tensor::reshaped(Shape new_shape) const {
@@ -59,22 +60,36 @@ Tensor Tensor::reshaped(Shape new_shape) const {
 double load_element(const Tensor& tensor, int64_t index) {
   CHECK(tensor.place == Place::kHost, "{} is on a GPU", tensor.str());
   switch (tensor.dtype) {
-    case DType::kF64: return tensor.as<double>()[index];
-    case DType::kF32: return static_cast<double>(tensor.as<float>()[index]);
-    case DType::kF16: return static_cast<double>(static_cast<float>(tensor.as<Float16>()[index]));
-    case DType::kBF16: return static_cast<double>(static_cast<float>(tensor.as<BFloat16>()[index]));
-    default: CHECK(false, "{} is not floating", tensor.str());
+    case DType::kF64:
+      return tensor.as<double>()[index];
+    case DType::kF32:
+      return static_cast<double>(tensor.as<float>()[index]);
+    case DType::kF16:
+      return static_cast<double>(static_cast<float>(tensor.as<Float16>()[index]));
+    case DType::kBF16:
+      return static_cast<double>(static_cast<float>(tensor.as<BFloat16>()[index]));
+    default:
+      CHECK(false, "{} is not floating", tensor.str());
   }
 }
 
 void store_element(const Tensor& tensor, int64_t index, double value) {
   CHECK(tensor.place == Place::kHost, "{} is on a GPU", tensor.str());
   switch (tensor.dtype) {
-    case DType::kF64: tensor.as<double>()[index] = value; return;
-    case DType::kF32: tensor.as<float>()[index] = static_cast<float>(value); return;
-    case DType::kF16: tensor.as<Float16>()[index] = Float16(static_cast<float>(value)); return;
-    case DType::kBF16: tensor.as<BFloat16>()[index] = BFloat16(static_cast<float>(value)); return;
-    default: CHECK(false, "{} is not floating", tensor.str());
+    case DType::kF64:
+      tensor.as<double>()[index] = value;
+      return;
+    case DType::kF32:
+      tensor.as<float>()[index] = static_cast<float>(value);
+      return;
+    case DType::kF16:
+      tensor.as<Float16>()[index] = Float16(static_cast<float>(value));
+      return;
+    case DType::kBF16:
+      tensor.as<BFloat16>()[index] = BFloat16(static_cast<float>(value));
+      return;
+    default:
+      CHECK(false, "{} is not floating", tensor.str());
   }
 }
 

@@ -1,5 +1,5 @@
-// A tensor is a view: where the elements are, their type and shape. Contiguous, row-major, at most four dimensions; whoever
-// allocated the memory (an Arena, a mapped file) owns it and outlives the view.
+// A tensor is a view: where the elements are, their type and shape. Contiguous, row-major, at most four
+// dimensions; whoever allocated the memory (an Arena, a mapped file) owns it and outlives the view.
 #pragma once
 
 #include <array>
@@ -53,7 +53,9 @@ struct Tensor {
   explicit operator bool() const { return data != nullptr; }
   int64_t dim(int i) const { return shape[i]; }
   int64_t elements() const { return shape.elements(); }
-  size_t bytes() const { return (static_cast<size_t>(elements()) * static_cast<size_t>(dtype_bits(dtype)) + 7) / 8; }
+  size_t bytes() const {
+    return (static_cast<size_t>(elements()) * static_cast<size_t>(dtype_bits(dtype)) + 7) / 8;
+  }
 
   // The elements as T; a mismatch with the dtype is a bug.
   template <class T>

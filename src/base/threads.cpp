@@ -7,7 +7,8 @@
 namespace poro {
 namespace {
 
-// About 20 to 50 microseconds: longer than the gap between two kernels of a step, far shorter than a person notices.
+// About 20 to 50 microseconds: longer than the gap between two kernels of a step, far shorter than a person
+// notices.
 constexpr int kSpins = 4000;
 
 void pause() {

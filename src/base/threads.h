@@ -1,6 +1,6 @@
-// A pool of threads that all run one body at once and meet at its end: the only parallelism compute kernels use. Work is
-// split in a fixed way, so results never depend on timing. Workers spin for a moment between calls, because a decode step is
-// a few hundred short ones, and sleep when none comes.
+// A pool of threads that all run one body at once and meet at its end: the only parallelism compute kernels
+// use. Work is split in a fixed way, so results never depend on timing. Workers spin for a moment between
+// calls, because a decode step is a few hundred short ones, and sleep when none comes.
 #pragma once
 
 #include <atomic>
@@ -24,8 +24,8 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(thread) for every thread in [0, size()) at once and returns when all have returned. Not reentrant; the body
-  // must not throw.
+  // Calls body(thread) for every thread in [0, size()) at once and returns when all have returned. Not
+  // reentrant; the body must not throw.
   void run(const std::function<void(int)>& body);
 
  private:
@@ -43,7 +43,8 @@ struct Range {
   int64_t size() const { return end - begin; }
 };
 
-// The share of [0, total) that belongs to `part` of `parts`, in multiples of `grain`: contiguous, in order, as even as can be.
+// The share of [0, total) that belongs to `part` of `parts`, in multiples of `grain`: contiguous, in order,
+// as even as can be.
 Range share(int64_t total, int part, int parts, int64_t grain = 1);
 
 // body(Range) on every thread for its share of [0, total).

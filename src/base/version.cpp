@@ -4,6 +4,8 @@
 
 namespace poro {
 
-std::string version() { return PORO_VERSION " (" PORO_COMMIT ")"; }
+std::string version() {
+  return PORO_VERSION " (" PORO_COMMIT ")";
+}
 
 }  // namespace poro

@@ -74,7 +74,8 @@ const Tokenizer& RowEncoder::text_tokenizer() const {
 const ChatTemplate& RowEncoder::conversation_template() const {
   text_tokenizer();
   if (!template_)
-    fail("it is a conversation, but {}; model.tokenizer names a folder with tokenizer and template", no_template_);
+    fail("it is a conversation, but {}; model.tokenizer names a folder with tokenizer and template",
+         no_template_);
   return *template_;
 }
 

@@ -1,5 +1,5 @@
-// Files of one JSON object a line, or Parquet files of rows, as they come: with blank lines, and with lines that a killed writer left
-// half done. The caller decides what such a line means; it is never dropped unseen.
+// Files of one JSON object a line, or Parquet files of rows, as they come: with blank lines, and with lines
+// that a killed writer left half done. The caller decides what such a line means; it is never dropped unseen.
 #pragma once
 
 #include <filesystem>

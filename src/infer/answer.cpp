@@ -71,8 +71,8 @@ bool Answer::take(const LikelyTokens& tokens) {
 
 bool Answer::takes_likeliest() const {
   const SamplingParameters& p = request_.sampling;
-  return p.temperature == 0 && p.repetition_penalty == 1 && p.presence_penalty == 0 && p.frequency_penalty == 0 &&
-         !request_.num_alternatives;
+  return p.temperature == 0 && p.repetition_penalty == 1 && p.presence_penalty == 0 &&
+         p.frequency_penalty == 0 && !request_.num_alternatives;
 }
 
 void Answer::take(int32_t id) {

@@ -46,7 +46,8 @@ class Answer {
 
   // Draws a token from the logits (V) after the last one. Throws Error for logits that are no numbers.
   void take(const Tensor& logits);
-  // Whether the likeliest tokens may be enough for the next one; then try to take it so. False: they are not, and nothing is taken.
+  // Whether the likeliest tokens may be enough for the next one; then try to take it so. False: they are not,
+  // and nothing is taken.
   bool takes_likely() const { return !request_.num_alternatives && !sampler_.needs_all(); }
   bool take(const LikelyTokens& tokens);
   double temperature() const { return request_.sampling.temperature; }

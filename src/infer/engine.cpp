@@ -13,7 +13,8 @@ constexpr int64_t kPositionsPerSequence = 4096;
 
 int64_t total_positions(const Llama& model, const Engine::Options& options) {
   int64_t plenty = options.sequences * std::min(options.context, kPositionsPerSequence);
-  if (model.device().is_cuda()) {  // There memory is taken at once, and some must stay free for longer prompts' activations.
+  if (model.device().is_cuda()) {  // There memory is taken at once, and some must stay free for longer
+                                   // prompts' activations.
     constexpr double kShare = 0.8;
     const double free = static_cast<double>(gpu::memory(model.device().cuda_backend()).first);
     const double position = static_cast<double>(model.cache_bytes({.max_positions = 64})) / 64;
@@ -168,7 +169,9 @@ void Engine::decode() {
   }
   if (batch.empty()) return;
   const Tensor hidden = feed(batch);
-  const auto answer = [&](size_t i) -> Answer& { return *places_[static_cast<size_t>(batch[i].sequence)].answer; };
+  const auto answer = [&](size_t i) -> Answer& {
+    return *places_[static_cast<size_t>(batch[i].sequence)].answer;
+  };
   bool is_likeliest = true;
   for (size_t i = 0; i < batch.size(); ++i) is_likeliest = is_likeliest && answer(i).takes_likeliest();
   if (is_likeliest) {
@@ -187,8 +190,8 @@ void Engine::decode() {
     take(places_[static_cast<size_t>(batch[i].sequence)], logits.rows(static_cast<int64_t>(i), 1));
 }
 
-// All logits of a step are more than the rest of it takes, to copy and to look through; a few hundred of them are nearly always
-// enough.
+// All logits of a step are more than the rest of it takes, to copy and to look through; a few hundred of them
+// are nearly always enough.
 void Engine::decode_likely(std::span<const SequenceTokens> batch, const Tensor& hidden) {
   const auto place = [&](size_t i) -> Place& { return places_[static_cast<size_t>(batch[i].sequence)]; };
   std::vector<double> temperatures;

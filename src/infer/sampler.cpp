@@ -102,7 +102,8 @@ int32_t Sampler::draw(const Distribution& left) {
 
 bool Sampler::needs_all() const {
   const SamplingParameters& p = parameters_;
-  if (p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0 || p.typical_p < 1) return true;
+  if (p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0 || p.typical_p < 1)
+    return true;
   return p.temperature != 0 && p.top_k <= 0 && p.top_p >= 1 && p.min_p <= 0;
 }
 
@@ -225,8 +226,8 @@ void Sampler::weigh() {
   total_weight_ = 1;
 }
 
-// Going up from the least likely, tokens leave while their sum, with what is gone already, is at most 1 - top_p;
-// among equals the lower id leaves first.
+// Going up from the least likely, tokens leave while their sum, with what is gone already, is at most 1 -
+// top_p; among equals the lower id leaves first.
 void Sampler::keep_top_p(double gone) {
   const size_t last = first_reaching(logits_, [&](double sum) { return gone + sum > 1 - parameters_.top_p; });
   const double least = logits_[last];

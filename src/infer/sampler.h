@@ -18,10 +18,10 @@ namespace poro {
 
 // The likeliest tokens: all whose logit reaches some bound.
 struct LikelyTokens {
-  std::span<const int32_t> ids;   // In no order
+  std::span<const int32_t> ids;  // In no order
   std::span<const float> logits;
-  double total = 0;    // The sum over the vocabulary of exp((logit - highest) / temperature)
-  int64_t vocab = 0;   // Tokens in all
+  double total = 0;   // The sum over the vocabulary of exp((logit - highest) / temperature)
+  int64_t vocab = 0;  // Tokens in all
 };
 
 class Sampler {
@@ -38,8 +38,9 @@ class Sampler {
   // logit is NaN or all are -inf. Infinite logits are the limit: all probability is shared by those that are
   // +inf.
   int32_t next(const Tensor& logits);
-  // The same from a few tokens, where the choice is among them for sure: needs_all() is false, and they are enough. Nothing is
-  // drawn otherwise. Sums are then not taken in the same order, so that once in some 1e13 draws another token is drawn.
+  // The same from a few tokens, where the choice is among them for sure: needs_all() is false, and they are
+  // enough. Nothing is drawn otherwise. Sums are then not taken in the same order, so that once in some 1e13
+  // draws another token is drawn.
   std::optional<int32_t> next(const LikelyTokens& tokens);
   // Penalties and typical-p look at every token, and so does a choice that nothing narrows.
   bool needs_all() const;

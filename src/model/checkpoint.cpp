@@ -216,7 +216,8 @@ void Checkpoint::release(const Tensor& tensor) const {
   if (std::erase_if(whole_, [&](const auto& whole) {  // All of it, or a part.
         const Tensor& all = whole.second.tensor;
         return tensor.data >= all.data && tensor.data < all.data + all.bytes();
-      }) > 0) return;
+      }) > 0)
+    return;
   for (const auto& file : files_) file->release(tensor);
 }
 
@@ -242,8 +243,8 @@ void save_checkpoint(const fs::path& folder, const LlamaConfig& config, std::spa
 
 // config.json is what makes a folder a model, so it goes first and comes last: while the new files take their
 // names, the folder does not open. All that can fail for want of space has happened by then.
-void save_tensors(const fs::path& folder, const std::string& config_json, std::span<const NamedTensor> tensors,
-                  const SaveOptions& options) {
+void save_tensors(const fs::path& folder, const std::string& config_json,
+                  std::span<const NamedTensor> tensors, const SaveOptions& options) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) fail("cannot make the folder {}: {}", folder.string(), error.message());

@@ -55,8 +55,8 @@ struct SaveOptions {
 };
 
 // Writes config.json (its text given) and any tensors so that a reader never sees half of them.
-void save_tensors(const std::filesystem::path& folder, const std::string& config_json, std::span<const NamedTensor> tensors,
-                  const SaveOptions& options = {});
+void save_tensors(const std::filesystem::path& folder, const std::string& config_json,
+                  std::span<const NamedTensor> tensors, const SaveOptions& options = {});
 
 // Writes config.json and the weights so that a reader never sees half of them; the folder is made if needed.
 void save_checkpoint(const std::filesystem::path& folder, const LlamaConfig& config,

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "model/compressed_tensors.h"
 #include "base/log.h"
+#include "model/compressed_tensors.h"
 #include "model/weights.h"
 
 namespace poro {
@@ -81,7 +81,8 @@ void refuse_other_architectures(const JsonFields& fields) {
   const std::string activation = fields.string("hidden_act").value_or("silu");
   if (activation != "silu")
     fail("{}: the hidden_act \"{}\" is not supported; Llama models use \"silu\"", where, quote(activation));
-  if (const auto* quantisation = fields.find("quantization_config")) check_compressed_config(*quantisation, where);
+  if (const auto* quantisation = fields.find("quantization_config"))
+    check_compressed_config(*quantisation, where);
   if (fields.number("partial_rotary_factor", {0, 1}).value_or(1) != 1)
     fail("{}: \"partial_rotary_factor\" other than 1 is not supported", where);
 }

@@ -42,8 +42,8 @@ struct LlamaConfig {
   // Throws Error.
   static LlamaConfig from_json(const nlohmann::json& json, const std::string& where);
   static LlamaConfig load(const std::filesystem::path& folder);
-  // "poro2-8b", "poro2-70b", "1b", "tiny": the shapes for benchmarks; "poro2-70b:40" is the same with 40 layers. Throws Error that
-  // lists them.
+  // "poro2-8b", "poro2-70b", "1b", "tiny": the shapes for benchmarks; "poro2-70b:40" is the same with 40
+  // layers. Throws Error that lists them.
   static LlamaConfig named_shape(const std::string& name);
   nlohmann::ordered_json to_json() const;
 

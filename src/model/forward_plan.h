@@ -1,5 +1,5 @@
-// What the ops of one forward call over a cache look up: where each new token stands, where its key and value go, and where
-// those of the tokens before it are. All integers, so that one rank can tell the others.
+// What the ops of one forward call over a cache look up: where each new token stands, where its key and value
+// go, and where those of the tokens before it are. All integers, so that one rank can tell the others.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,8 @@
 namespace poro {
 
 struct ForwardPlan {
-  // Of the table of pages: as wide as the longest sequence needs, or, as recordings want it, as the cache allows.
+  // Of the table of pages: as wide as the longest sequence needs, or, as recordings want it, as the cache
+  // allows.
   enum class Width { kOfLongest, kOfCache };
   // Makes room in the cache for the new tokens.
   ForwardPlan(std::span<const SequenceTokens> batch, KvCache& cache, Width width);

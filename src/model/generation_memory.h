@@ -21,10 +21,10 @@ struct GenerationMemory {
 };
 
 struct MemoryRequest {
-  const LlamaConfig& config;   // Of the whole model
+  const LlamaConfig& config;  // Of the whole model
   DType weights = DType::kBF16;
   DType cache = DType::kBF16;
-  int ranks = 1;  // That split the model, each with a GPU
+  int ranks = 1;                        // That split the model, each with a GPU
   std::optional<int64_t> context = {};  // None: as many positions as fit, at most the model's limit.
   double free = 0;                      // Bytes
 };

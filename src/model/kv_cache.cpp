@@ -6,7 +6,9 @@ namespace poro {
 namespace {
 
 int64_t num_pages(const KvCacheOptions& options) {
-  const auto pages = [&](int64_t positions) { return (positions + options.page_size - 1) / options.page_size; };
+  const auto pages = [&](int64_t positions) {
+    return (positions + options.page_size - 1) / options.page_size;
+  };
   const int64_t all = options.max_sequences * pages(options.max_positions);
   return options.total_positions > 0 ? std::min(all, pages(options.total_positions)) : all;
 }

@@ -1,5 +1,5 @@
-// Keys and values of past positions, in pages: one pool per layer, and a table of pages per sequence. A sequence grows page by
-// page, so memory is bounded by what is used, and the ops see only the tables.
+// Keys and values of past positions, in pages: one pool per layer, and a table of pages per sequence. A
+// sequence grows page by page, so memory is bounded by what is used, and the ops see only the tables.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,9 @@ namespace poro {
 
 struct KvCacheOptions {
   int64_t max_sequences = 1;
-  int64_t max_positions = 0;  // Per sequence.
+  int64_t max_positions = 0;    // Per sequence.
   int64_t total_positions = 0;  // Of all sequences together; 0: as many as if each were full.
-  int64_t page_size = 64;     // S
+  int64_t page_size = 64;       // S
   DType dtype = DType::kF32;
 };
 
@@ -32,7 +32,9 @@ class KvCache {
   int64_t max_sequences() const { return options_.max_sequences; }
   // Positions in all pages, and in those that `positions` of one sequence take.
   int64_t total_positions() const { return keys_[0].dim(0) * page_size(); }
-  int64_t whole_pages(int64_t positions) const { return (positions + page_size() - 1) / page_size() * page_size(); }
+  int64_t whole_pages(int64_t positions) const {
+    return (positions + page_size() - 1) / page_size() * page_size();
+  }
   int64_t length(int64_t sequence) const { return lengths_[static_cast<size_t>(sequence)]; }
 
   // Makes room for `count` more positions; a bug if that passes max_positions, or total_positions.

@@ -9,8 +9,8 @@ namespace poro {
 
 BlockTensors BlockTensors::rows(int64_t count, int parts) const {
   BlockTensors result = *this;
-  for (Tensor* tensor : {&result.normed, &result.q, &result.k, &result.v, &result.attended, &result.lse, &result.ffn_normed,
-                         &result.gate, &result.up, &result.gated})
+  for (Tensor* tensor : {&result.normed, &result.q, &result.k, &result.v, &result.attended, &result.lse,
+                         &result.ffn_normed, &result.gate, &result.up, &result.gated})
     if (*tensor) *tensor = tensor->rows(0, count);
   for (Tensor* tensor : {&result.x, &result.attention_rstd, &result.middle, &result.ffn_rstd, &result.out})
     if (*tensor) *tensor = tensor->rows(0, count / parts);
@@ -20,8 +20,8 @@ BlockTensors BlockTensors::rows(int64_t count, int parts) const {
 BlockGradients BlockGradients::rows(int64_t count, int parts) const {
   BlockGradients result = *this;
   result.x = result.x.rows(0, count / parts);
-  for (Tensor* tensor : {&result.x_whole, &result.normed, &result.q, &result.k, &result.v, &result.attended, &result.gate, &result.up,
-                         &result.gated})
+  for (Tensor* tensor : {&result.x_whole, &result.normed, &result.q, &result.k, &result.v, &result.attended,
+                         &result.gate, &result.up, &result.gated})
     *tensor = tensor->rows(0, count);
   return result;
 }
@@ -51,8 +51,8 @@ std::vector<Tensor> DeviceIntegers::set(std::span<const std::span<const int32_t>
   return views;
 }
 
-Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64_t max_tokens_, Purpose purpose_,
-                                Recompute recompute_, const TensorRanks& ranks_)
+Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64_t max_tokens_,
+                                Purpose purpose_, Recompute recompute_, const TensorRanks& ranks_)
     : purpose(purpose_),
       recompute(recompute_),
       ranks(ranks_),
@@ -67,7 +67,8 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
       likely_(&device, DType::kI8, 1) {
   const bool is_training = purpose == Purpose::kTraining;
   const DType dtype = device.activation_dtype(), exact = device.exact_dtype();
-  const int64_t query_width = config.num_heads * config.head_dim, key_width = config.num_kv_heads * config.head_dim;
+  const int64_t query_width = config.num_heads * config.head_dim,
+                key_width = config.num_kv_heads * config.head_dim;
   const auto matrix = [&](int64_t width) { return arena_.tensor(dtype, {max_tokens, width}); };
   const int64_t part = max_tokens / ranks.token_parts();
   const auto stream = [&] { return arena_.tensor(dtype, {part, config.hidden_size}); };
@@ -98,8 +99,12 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
       block.ffn_rstd = column();
       if (is_training) block.lse = arena_.tensor(exact, {max_tokens, config.num_heads});
       block.middle = is_training ? stream() : x;
-      block.ffn_normed = !is_training ? block.normed : shares_cheap ? first->ffn_normed : matrix(config.hidden_size);
-      block.gated = !is_training ? block.gate : shares_cheap ? first->gated : matrix(config.intermediate_size);
+      block.ffn_normed = !is_training   ? block.normed
+                         : shares_cheap ? first->ffn_normed
+                                        : matrix(config.hidden_size);
+      block.gated = !is_training   ? block.gate
+                    : shares_cheap ? first->gated
+                                   : matrix(config.intermediate_size);
     }
     block.out = x = is_training ? stream() : x;
     whole_blocks_.push_back(block);
@@ -110,7 +115,8 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
   if (!ranks.is_alone() && !is_training)
     whole_exact_sum_ = arena_.tensor(exact, {std::min(max_tokens, kDecodeTokens), config.hidden_size});
   if (!is_training) return;
-  for (Tensor* tensor : {&whole_logp_, &whole_lse_, &whole_coefficients_}) *tensor = arena_.tensor(DType::kF64, {max_tokens});
+  for (Tensor* tensor : {&whole_logp_, &whole_lse_, &whole_coefficients_})
+    *tensor = arena_.tensor(DType::kF64, {max_tokens});
   whole_gradients_.x = stream();
   whole_gradients_.x_whole = ranks.is_alone() ? whole_gradients_.x : matrix(config.hidden_size);
   whole_gradients_.normed = matrix(config.hidden_size);
@@ -141,13 +147,15 @@ void Llama::Activations::resize(int64_t count) {
 Tensor GrowingRows::rows(int64_t count) {
   if (!all_ || count > all_.dim(0)) {
     all_ = {};
-    arena_ = device_ == nullptr ? std::make_unique<Arena>("logits") : std::make_unique<Arena>("logits", *device_);
+    arena_ =
+        device_ == nullptr ? std::make_unique<Arena>("logits") : std::make_unique<Arena>("logits", *device_);
     all_ = arena_->tensor(dtype_, {count, width_});
   }
   return all_.rows(0, count);
 }
 
-Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Purpose purpose, int64_t count) {
+Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Purpose purpose,
+                                   int64_t count) {
   if (activations == nullptr || count > activations->max_tokens) {
     recordings_.clear();
     activations.reset();
@@ -163,12 +171,14 @@ void Llama::check_ids(std::span<const int32_t> ids, const Activations& a) const 
 }
 
 void Llama::prepare_training(const TrainingPasses& passes) {
-  training_ = std::make_unique<Activations>(*device_, config_, passes.max_tokens, Purpose::kTraining, passes.recompute,
-                                            TensorRanks(*device_, passes.tensor_ranks));
+  training_ = std::make_unique<Activations>(*device_, config_, passes.max_tokens, Purpose::kTraining,
+                                            passes.recompute, TensorRanks(*device_, passes.tensor_ranks));
   units_ = passes.units;
 }
 
-size_t Llama::training_bytes() const { return training_ == nullptr ? 0 : training_->bytes(); }
+size_t Llama::training_bytes() const {
+  return training_ == nullptr ? 0 : training_->bytes();
+}
 
 size_t Llama::bytes_per_token() const {
   size_t bytes = weights_.final_norm.bytes() + weights_.head.bytes();

@@ -1,5 +1,5 @@
-// The model: weights on a device, and the forward pass in its two forms: over a paged cache (generation) and over packed rows
-// (training). Both run the same block; only attention differs.
+// The model: weights on a device, and the forward pass in its two forms: over a paged cache (generation) and
+// over packed rows (training). Both run the same block; only attention differs.
 #pragma once
 
 #include <array>
@@ -27,21 +27,24 @@ struct SequenceTokens {
 
 struct LoadOptions {
   std::optional<DType> weights = {};  // kF32, kBF16, kI8, kI4, or none: as the checkpoint stores them.
-  std::optional<DType> cache = {};    // Of keys and values: kF32, kBF16, on GPUs kF8, or none: as exact as the weights.
-  Comm* ranks = nullptr;              // That split each matrix, if any: this one takes its part.
-  std::filesystem::path cache_folder = {};  // Where int8 and int4 weights are kept for the next start; empty: nowhere.
+  std::optional<DType> cache =
+      {};                 // Of keys and values: kF32, kBF16, on GPUs kF8, or none: as exact as the weights.
+  Comm* ranks = nullptr;  // That split each matrix, if any: this one takes its part.
+  std::filesystem::path cache_folder =
+      {};  // Where int8 and int4 weights are kept for the next start; empty: nowhere.
 };
 
 enum class Purpose;
 struct ForwardPlan;
 struct RmsNormBackward;
 
-// What training does not keep for the way back, and computes again there: nothing; norms and gates (cheap, a fourth of the
-// memory); everything inside a block but its input. Gradients are the same, bit for bit.
+// What training does not keep for the way back, and computes again there: nothing; norms and gates (cheap, a
+// fourth of the memory); everything inside a block but its input. Gradients are the same, bit for bit.
 enum class Recompute { kNone, kSelective, kFull };
 
-// Units of weights that training uses together: 0 is the embedding, 1 + l block l, 1 + L the final norm and the head. Whoever
-// holds the weights in pieces is told before a unit is used, and when its gradients begin and are complete.
+// Units of weights that training uses together: 0 is the embedding, 1 + l block l, 1 + L the final norm and
+// the head. Whoever holds the weights in pieces is told before a unit is used, and when its gradients begin
+// and are complete.
 class WeightUnits {
  public:
   virtual ~WeightUnits() = default;
@@ -58,16 +61,19 @@ class Llama {
 
   // Opens a Hugging Face folder and prepares its weights for the device. Throws Error.
   static Llama load(Device& device, const std::filesystem::path& folder, const LoadOptions& options);
-  // Random weights of a given shape, about normal with deviation 0.02: for benchmarks and tests. The same on any number of ranks.
-  static Llama random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed, const LoadOptions& options = {});
-  // A model over tensors that someone else owns and may change between calls: training. In the order of the weight table.
+  // Random weights of a given shape, about normal with deviation 0.02: for benchmarks and tests. The same on
+  // any number of ranks.
+  static Llama random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed,
+                      const LoadOptions& options = {});
+  // A model over tensors that someone else owns and may change between calls: training. In the order of the
+  // weight table.
   static Llama over(Device& device, const LlamaConfig& config, std::span<const Tensor> tensors);
   // Makes the memory of training passes.
   struct TrainingPasses {
-    int64_t max_tokens = 0;          // Of one pass; a multiple of the ranks
+    int64_t max_tokens = 0;  // Of one pass; a multiple of the ranks
     Recompute recompute = Recompute::kNone;
-    WeightUnits* units = nullptr;    // Whom to tell about units of weights, if anyone
-    Comm* tensor_ranks = nullptr;    // Ranks that hold the other parts of each matrix, if any
+    WeightUnits* units = nullptr;  // Whom to tell about units of weights, if anyone
+    Comm* tensor_ranks = nullptr;  // Ranks that hold the other parts of each matrix, if any
   };
   void prepare_training(const TrainingPasses& passes);
   // Of the memory that prepare_training made.
@@ -82,7 +88,8 @@ class Llama {
   Device& device() const { return *device_; }
   // Bytes of weights that every token reads: all but the embedding table.
   size_t bytes_per_token() const;
-  // Unless told otherwise the cache is as exact as the weights: half the memory and traffic where they are rounded anyway.
+  // Unless told otherwise the cache is as exact as the weights: half the memory and traffic where they are
+  // rounded anyway.
   DType cache_dtype() const;
   // Of a cache on this rank.
   size_t cache_bytes(KvCacheOptions options) const;
@@ -90,34 +97,38 @@ class Llama {
   KvCache make_cache(int64_t max_sequences, int64_t max_positions);
   KvCache make_cache(KvCacheOptions options);  // Its dtype is chosen here.
 
-  // Ranks that split a model: the first one calls the functions below, but for those of training, and the others call this, which
-  // does the same on their parts until the first one's model is gone. Throws Error.
+  // Ranks that split a model: the first one calls the functions below, but for those of training, and the
+  // others call this, which does the same on their parts until the first one's model is gone. Throws Error.
   void follow();
 
-  // Each of the three returns a tensor in the device's memory that lives until the next call of the same function.
+  // Each of the three returns a tensor in the device's memory that lives until the next call of the same
+  // function.
 
-  // Runs the new tokens, at most kMaxTokens in all, and appends them to the cache. Returns the hidden states (T, C) after the
-  // final norm, sequence after sequence.
+  // Runs the new tokens, at most kMaxTokens in all, and appends them to the cache. Returns the hidden states
+  // (T, C) after the final norm, sequence after sequence.
   Tensor forward(std::span<const SequenceTokens> batch, KvCache& cache);
   // The same over packed rows without a cache; `starts[t]` is where the document of token t begins.
   Tensor forward_packed(std::span<const int32_t> ids, std::span<const int32_t> starts);
   // The same, keeping what backward() needs.
   Tensor forward_training(std::span<const int32_t> ids, std::span<const int32_t> starts);
-  // Adds to `gradients` those of the loss whose derivative by the log-probability of targets[t] is -coefficients[t], at the
-  // tokens of the last forward_training(). Rows with coefficient zero need no target. Returns the log-probabilities of the
-  // targets, for losses whose coefficients do not need them.
-  std::vector<double> backward(std::span<const int32_t> targets, std::span<const double> coefficients, LlamaGradients& gradients);
-  // Log-probabilities of the targets at the tokens of the last forward_training(); of all ranks that split the matrices alike.
+  // Adds to `gradients` those of the loss whose derivative by the log-probability of targets[t] is
+  // -coefficients[t], at the tokens of the last forward_training(). Rows with coefficient zero need no
+  // target. Returns the log-probabilities of the targets, for losses whose coefficients do not need them.
+  std::vector<double> backward(std::span<const int32_t> targets, std::span<const double> coefficients,
+                               LlamaGradients& gradients);
+  // Log-probabilities of the targets at the tokens of the last forward_training(); of all ranks that split
+  // the matrices alike.
   std::vector<double> training_log_probs(std::span<const int32_t> targets);
-  // The head: logits (T, V) after hidden states (T, C), f64 on the reference device and else f32, in the host's memory.
+  // The head: logits (T, V) after hidden states (T, C), f64 on the reference device and else f32, in the
+  // host's memory.
   Tensor logits(const Tensor& hidden);
 
-  // The likeliest next token after each hidden state, the lowest id among equals; -1 where logits are no numbers. Only the ids leave
-  // the device.
+  // The likeliest next token after each hidden state, the lowest id among equals; -1 where logits are no
+  // numbers. Only the ids leave the device.
   std::vector<int32_t> likeliest(const Tensor& hidden);
 
-  // On a GPU, after each hidden state: the ids and logits of the likeliest tokens, up to some hundreds, in no order, and what all
-  // tokens weigh (TopLogits). The temperatures are above 0.
+  // On a GPU, after each hidden state: the ids and logits of the likeliest tokens, up to some hundreds, in no
+  // order, and what all tokens weigh (TopLogits). The temperatures are above 0.
   struct Likely {
     std::vector<int32_t> ids;
     std::vector<float> logits;
@@ -143,8 +154,8 @@ class Llama {
   void embed(Activations& a);
   Activations& prepare(std::unique_ptr<Activations>& activations, Purpose purpose, int64_t count);
   void check_ids(std::span<const int32_t> ids, const Activations& a) const;
-  Tensor forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose, std::span<const int32_t> ids,
-                             std::span<const int32_t> starts);
+  Tensor forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose,
+                             std::span<const int32_t> ids, std::span<const int32_t> starts);
   template <class Attend>
   Tensor forward_blocks(Activations& a, const Attend& attend);
   template <class Attend>
@@ -159,20 +170,23 @@ class Llama {
   void backward_norm(Activations& a, const RmsNormBackward& op);
   Tensor on_device(std::span<const int32_t> targets);
   std::vector<double> split_log_probs(const Tensor& targets, std::vector<double>& denominators);
-  std::vector<double> backward_head(std::span<const int32_t> targets, std::span<const double> coefficients, const Tensor& dhead);
+  std::vector<double> backward_head(std::span<const int32_t> targets, std::span<const double> coefficients,
+                                    const Tensor& dhead);
   void backward_block(Activations& a, int64_t layer, LlamaGradients::Layer& gradients);
 
   Device* device_;
-  TensorRanks ranks_;  // In generation.
+  TensorRanks ranks_;                  // In generation.
   LlamaConfig whole_config_, config_;  // The latter of this rank's part.
   std::optional<DType> cache_dtype_;
   LlamaWeights weights_;
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<Activations> activations_, training_;
-  // Of decoding on a GPU: by the cache, the memory of tables and activations, the sequences, and the greatest length.
+  // Of decoding on a GPU: by the cache, the memory of tables and activations, the sequences, and the greatest
+  // length.
   std::map<std::array<uintptr_t, 4>, Recording> recordings_;
   WeightUnits* units_ = nullptr;
-  std::vector<std::weak_ptr<const int32_t>> caches_;  // The numbers of those that this model made, where ranks split it.
+  std::vector<std::weak_ptr<const int32_t>>
+      caches_;  // The numbers of those that this model made, where ranks split it.
   int32_t num_caches_ = 0;
 };
 

@@ -1,4 +1,5 @@
-// The memory of one forward call: allocated for the largest number of tokens seen, viewed at the number at hand.
+// The memory of one forward call: allocated for the largest number of tokens seen, viewed at the number at
+// hand.
 #pragma once
 
 #include <algorithm>
@@ -21,18 +22,18 @@ inline Tensor view(std::span<const double> values) {
           .shape = {static_cast<int64_t>(values.size())}};
 }
 
-// What one block reads and writes. Where ranks split the matrices, T tokens of the products are T / ranks of what lies between
-// (T' below). In generation all blocks share one set, and x, middle and out are one tensor; training
-// keeps a set per block for the way back, of which blocks share what is computed again there.
+// What one block reads and writes. Where ranks split the matrices, T tokens of the products are T / ranks of
+// what lies between (T' below). In generation all blocks share one set, and x, middle and out are one tensor;
+// training keeps a set per block for the way back, of which blocks share what is computed again there.
 struct BlockTensors {
-  Tensor x;                            // (T', C): into the block
-  Tensor normed, attention_rstd;       // (T, C), (T') or none
-  Tensor q, k, v;                      // (T, H*D), (T, K*D), (T, K*D)
-  Tensor attended, lse;                // (T, H*D), (T, H) or none
-  Tensor middle;                       // (T', C): after attention
-  Tensor ffn_normed, ffn_rstd;         // (T, C), (T') or none
-  Tensor gate, up, gated;              // (T, F); gated may be gate
-  Tensor out;                          // (T', C)
+  Tensor x;                       // (T', C): into the block
+  Tensor normed, attention_rstd;  // (T, C), (T') or none
+  Tensor q, k, v;                 // (T, H*D), (T, K*D), (T, K*D)
+  Tensor attended, lse;           // (T, H*D), (T, H) or none
+  Tensor middle;                  // (T', C): after attention
+  Tensor ffn_normed, ffn_rstd;    // (T, C), (T') or none
+  Tensor gate, up, gated;         // (T, F); gated may be gate
+  Tensor out;                     // (T', C)
 
   // For `count` tokens in so many parts.
   BlockTensors rows(int64_t count, int parts) const;
@@ -40,8 +41,9 @@ struct BlockTensors {
 
 // Gradients of what a block reads and writes, on the way back.
 struct BlockGradients {
-  Tensor x, x_whole, normed;  // (T', C), (T, C): the residual stream, and all ranks' rows of it; (T, C): after a norm
-  Tensor norm;               // (C): of a norm's weights, before the ranks' sum
+  Tensor x, x_whole,
+      normed;   // (T', C), (T, C): the residual stream, and all ranks' rows of it; (T, C): after a norm
+  Tensor norm;  // (C): of a norm's weights, before the ranks' sum
   Tensor q, k, v, attended;  // (T, H*D), (T, K*D), (T, K*D), (T, H*D)
   Tensor gate, up, gated;    // (T, F)
 
@@ -54,8 +56,8 @@ enum class Purpose { kGeneration, kTraining };
 class DeviceIntegers {
  public:
   explicit DeviceIntegers(Device& device) : device_(&device) {}
-  // Views of the parts where the device's ops can read them, until the next call. Parts of the same sizes come to the same places
-  // as long as `memory` does not change.
+  // Views of the parts where the device's ops can read them, until the next call. Parts of the same sizes
+  // come to the same places as long as `memory` does not change.
   std::vector<Tensor> set(std::span<const std::span<const int32_t>> parts);
   const std::byte* memory() const { return whole_.data; }
 
@@ -87,8 +89,8 @@ struct Llama::Activations {
 
   // Sets every view below to its first `count` rows.
   void resize(int64_t count);
-  // Logits for up to as many rows as ever asked, on the device: of this rank's part of the vocabulary, and (T, V); and a place for
-  // the latter on the host.
+  // Logits for up to as many rows as ever asked, on the device: of this rank's part of the vocabulary, and
+  // (T, V); and a place for the latter on the host.
   Tensor logits(int64_t rows) { return logits_.rows(rows); }
   Tensor whole_logits(int64_t rows) { return ranks.is_alone() ? logits(rows) : whole_logits_.rows(rows); }
   Tensor logits_on_host(int64_t rows) { return is_on_host_ ? whole_logits(rows) : host_logits_.rows(rows); }
@@ -114,14 +116,16 @@ struct Llama::Activations {
   BlockGradients gradients;          // In training only
   double pairs = 0;                  // Of a query and a key over packed rows
 
-  const BlockTensors& block(int64_t layer) const { return blocks[purpose == Purpose::kTraining ? static_cast<size_t>(layer) : 0]; }
+  const BlockTensors& block(int64_t layer) const {
+    return blocks[purpose == Purpose::kTraining ? static_cast<size_t>(layer) : 0];
+  }
 
  private:
   bool is_on_host_;
   Arena arena_;
   std::vector<BlockTensors> whole_blocks_;
-  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_exact_sum_, whole_logp_, whole_lse_, whole_coefficients_,
-      whole_next_ids_, whole_next_logits_;
+  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_exact_sum_, whole_logp_, whole_lse_,
+      whole_coefficients_, whole_next_ids_, whole_next_logits_;
   BlockGradients whole_gradients_;
   GrowingRows logits_, whole_logits_, host_logits_, likely_;
 };

@@ -155,7 +155,8 @@ void Llama::recompute_block(Activations& a, int64_t layer) {
 }
 
 Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
-  const ForwardPlan plan(batch, cache, device_->is_cuda() ? ForwardPlan::Width::kOfCache : ForwardPlan::Width::kOfLongest);
+  const ForwardPlan plan(batch, cache,
+                         device_->is_cuda() ? ForwardPlan::Width::kOfCache : ForwardPlan::Width::kOfLongest);
   tell_forward(plan, cache);
   return forward(plan, cache);
 }

@@ -1,5 +1,5 @@
-// After the last block in generation: logits, the likeliest token, log-probabilities. Ranks that split the model have some rows of
-// the head each.
+// After the last block in generation: logits, the likeliest token, log-probabilities. Ranks that split the
+// model have some rows of the head each.
 #include <algorithm>
 #include <cmath>
 
@@ -22,7 +22,8 @@ Tensor Llama::whole_head(const Tensor& hidden) {
   const Tensor part = head(hidden);
   if (ranks_.is_alone()) return part;
   const Tensor whole = activations_->whole_logits(hidden.dim(0));
-  for (int64_t row = 0; row < whole.dim(0); ++row) ranks_.comm().gather(part.rows(row, 1), whole.rows(row, 1));
+  for (int64_t row = 0; row < whole.dim(0); ++row)
+    ranks_.comm().gather(part.rows(row, 1), whole.rows(row, 1));
   return whole;
 }
 
@@ -36,16 +37,18 @@ std::vector<Llama::Likely> Llama::likely(const Tensor& hidden, std::span<const d
   constexpr int64_t kPlaces = 512;
   const Tensor logits = whole_head(hidden);
   const int64_t rows = hidden.dim(0);
-  CHECK(logits.dtype == DType::kF32 && std::ssize(temperatures) == rows, "logits {}, {} temperatures", logits.str(), temperatures.size());
+  CHECK(logits.dtype == DType::kF32 && std::ssize(temperatures) == rows, "logits {}, {} temperatures",
+        logits.str(), temperatures.size());
   // One piece of memory on either side, and so one copy: temperatures and totals, counts, ids, values.
   const int64_t bytes = rows * (2 * 8 + 4 + kPlaces * 8);
   const Tensor there = activations_->likely_bytes(bytes);
   std::vector<std::byte> here(static_cast<size_t>(bytes));
   const auto parts_of = [&](std::byte* at, Place place) {
     std::vector<Tensor> parts;
-    for (const auto& [dtype, shape] : {std::pair{DType::kF64, Shape{rows}}, std::pair{DType::kF64, Shape{rows}},
-                                       std::pair{DType::kI32, Shape{rows}}, std::pair{DType::kI32, Shape{rows, kPlaces}},
-                                       std::pair{DType::kF32, Shape{rows, kPlaces}}}) {
+    for (const auto& [dtype, shape] :
+         {std::pair{DType::kF64, Shape{rows}}, std::pair{DType::kF64, Shape{rows}},
+          std::pair{DType::kI32, Shape{rows}}, std::pair{DType::kI32, Shape{rows, kPlaces}},
+          std::pair{DType::kF32, Shape{rows, kPlaces}}}) {
       parts.push_back({.data = at, .dtype = dtype, .shape = shape, .place = place});
       at += parts.back().bytes();
     }
@@ -53,13 +56,19 @@ std::vector<Llama::Likely> Llama::likely(const Tensor& hidden, std::span<const d
   };
   const std::vector<Tensor> out = parts_of(there.data, there.place), in = parts_of(here.data(), Place::kHost);
   device_->copy(view(temperatures), out[0]);
-  run(*device_, TopLogits{.logits = logits, .temperatures = out[0], .ids = out[3], .values = out[4], .counts = out[2], .totals = out[1]});
+  run(*device_, TopLogits{.logits = logits,
+                          .temperatures = out[0],
+                          .ids = out[3],
+                          .values = out[4],
+                          .counts = out[2],
+                          .totals = out[1]});
   device_->copy(there, {.data = here.data(), .dtype = there.dtype, .shape = there.shape});
   std::vector<Likely> result;
   for (int64_t row = 0; row < rows; ++row) {
     const int32_t *ids = in[3].as<int32_t>() + row * kPlaces, count = in[2].as<int32_t>()[row];
     const float* values = in[4].as<float>() + row * kPlaces;
-    result.push_back({.ids = {ids, ids + count}, .logits = {values, values + count}, .total = in[1].as<double>()[row]});
+    result.push_back(
+        {.ids = {ids, ids + count}, .logits = {values, values + count}, .total = in[1].as<double>()[row]});
   }
   return result;
 }

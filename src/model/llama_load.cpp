@@ -1,6 +1,6 @@
 // Weights on their way to the device: from mapped files or from a random number generator, whole or a rank's
-// part of them, as they are or in another type. A matrix that already has the wanted type is used in place, so
-// a mapped model starts without being read.
+// part of them, as they are or in another type. A matrix that already has the wanted type is used in place,
+// so a mapped model starts without being read.
 #include <cstring>
 #include <exception>
 #include <functional>
@@ -151,7 +151,8 @@ class WeightBuilder {
     const int64_t rank = target_.ranks.rank(), rows = spec.shape[0], columns = spec.shape[1];
     if (*spec.split_dim == 0 && whole.owner == nullptr)
       return {.tensor = whole.tensor.rows(rank * rows, rows), .owner = nullptr, .mapped_in = whole.mapped_in};
-    const OwnedTensor there = whole.tensor.place == target_.device.place() ? whole : as(whole, whole.tensor.dtype);
+    const OwnedTensor there =
+        whole.tensor.place == target_.device.place() ? whole : as(whole, whole.tensor.dtype);
     const OwnedTensor result = made(target_.device, there.tensor.dtype, spec.shape);
     if (*spec.split_dim == 0)
       target_.device.copy(there.tensor.rows(rank * rows, rows), result.tensor);
@@ -237,7 +238,8 @@ Llama Llama::load(Device& device, const std::filesystem::path& folder, const Loa
   return model;
 }
 
-Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed, const LoadOptions& options) {
+Llama Llama::random(Device& device, const LlamaConfig& config, DType weights, uint64_t seed,
+                    const LoadOptions& options) {
   Llama model(device, config, options);
   const std::vector<WeightSpec> table = weight_table(model.whole_config_);
   ThreadPool own(is_cpu(device) ? 1 : 0);

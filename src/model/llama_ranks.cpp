@@ -1,5 +1,6 @@
-// Ranks that split a model in generation: the first one is asked, and tells the others what to run beside it, in a few integers.
-// They keep no books: which positions a cache holds is in the plan of each call, and a cache is made when a plan first names it.
+// Ranks that split a model in generation: the first one is asked, and tells the others what to run beside it,
+// in a few integers. They keep no books: which positions a cache holds is in the plan of each call, and a
+// cache is made when a plan first names it.
 #include <algorithm>
 #include <map>
 
@@ -21,7 +22,8 @@ void Llama::tell(Order order, const Tensor& hidden, std::span<const int32_t> con
   if (!is_leading()) return;
   const Tensor& all = activations_->final_normed;
   const size_t row = all.rows(0, 1).bytes();
-  CHECK(hidden.data >= all.data && hidden.data < all.data + all.bytes(), "{} is not what forward returned", hidden.str());
+  CHECK(hidden.data >= all.data && hidden.data < all.data + all.bytes(), "{} is not what forward returned",
+        hidden.str());
   std::vector<int32_t> message = {static_cast<int32_t>(static_cast<size_t>(hidden.data - all.data) / row),
                                   static_cast<int32_t>(hidden.dim(0))};
   message.insert(message.end(), content.begin(), content.end());
@@ -64,7 +66,8 @@ class FollowedCaches {
   // As about_cache says it; the rest of the message begins at content[1].
   KvCache& find(std::span<const int32_t> content) {
     const std::span<const int32_t> numbers = content.subspan(6, static_cast<size_t>(content[1]) - 6);
-    std::erase_if(caches_, [&](const auto& entry) { return std::ranges::find(numbers, entry.first) == numbers.end(); });
+    std::erase_if(
+        caches_, [&](const auto& entry) { return std::ranges::find(numbers, entry.first) == numbers.end(); });
     const KvCacheOptions options{.max_sequences = content[2],
                                  .max_positions = content[3],
                                  .total_positions = content[4],
@@ -90,12 +93,20 @@ void Llama::follow() {
     const auto hidden = [&] { return activations_->final_normed.rows(content[0], content[1]); };
     switch (static_cast<Order>(header[0])) {
       case Order::kForward:
-        forward(ForwardPlan(std::span(content).subspan(static_cast<size_t>(content[1]))), caches.find(content));
+        forward(ForwardPlan(std::span(content).subspan(static_cast<size_t>(content[1]))),
+                caches.find(content));
         break;
-      case Order::kHead: whole_head(hidden()); break;
-      case Order::kLikeliest: likeliest(hidden()); break;
-      case Order::kLogProbs: log_probs(hidden(), std::span(content).subspan(2)); break;
-      case Order::kClose: return;
+      case Order::kHead:
+        whole_head(hidden());
+        break;
+      case Order::kLikeliest:
+        likeliest(hidden());
+        break;
+      case Order::kLogProbs:
+        log_probs(hidden(), std::span(content).subspan(2));
+        break;
+      case Order::kClose:
+        return;
     }
   }
 }

@@ -12,7 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Changes with the layout of the blocks and with how weights are rounded: files of another layout are never found.
+// Changes with the layout of the blocks and with how weights are rounded: files of another layout are never
+// found.
 constexpr const char* kLayout = "poro blocks 1";
 
 fs::path cache_file(const fs::path& folder, const Checkpoint& checkpoint, const QuantizedCache::Kind& kind) {
@@ -21,7 +22,8 @@ fs::path cache_file(const fs::path& folder, const Checkpoint& checkpoint, const 
   if (kind.ranks > 1) digest.update(fmt::format("part {} of {}\n", kind.rank, kind.ranks));
   for (const fs::path& file : checkpoint.files()) {
     const fs::path real = fs::canonical(file);
-    digest.update(fmt::format("{} {} {}\n", real.string(), fs::file_size(real), fs::last_write_time(real).time_since_epoch().count()));
+    digest.update(fmt::format("{} {} {}\n", real.string(), fs::file_size(real),
+                              fs::last_write_time(real).time_since_epoch().count()));
   }
   return folder / (digest.hex() + ".safetensors");
 }

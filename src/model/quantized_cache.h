@@ -1,5 +1,6 @@
-// Quantised matrices kept on disk, so that the next start copies them into memory instead of quantising again. One safetensors
-// file per checkpoint and type, named by a hash of what its content depends on; a file that does not fit is made anew.
+// Quantised matrices kept on disk, so that the next start copies them into memory instead of quantising
+// again. One safetensors file per checkpoint and type, named by a hash of what its content depends on; a file
+// that does not fit is made anew.
 #pragma once
 
 #include <filesystem>
@@ -18,8 +19,8 @@ class QuantizedCache {
     DType dtype = DType::kI8;  // kI8 or kI4
     int rank = 0, ranks = 1;   // Whose part of the matrices
   };
-  // The cache of `checkpoint` in `folder`, which is made when something is kept. The name covers the layout of the blocks and each
-  // weight file's path, size and time of change.
+  // The cache of `checkpoint` in `folder`, which is made when something is kept. The name covers the layout
+  // of the blocks and each weight file's path, size and time of change.
   QuantizedCache(const std::filesystem::path& folder, const Checkpoint& checkpoint, const Kind& kind);
 
   // Whether a file is there. Its matrices are then asked for by name.

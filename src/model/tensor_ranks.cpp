@@ -11,7 +11,8 @@ namespace {
 
 // Calls body(first in the whole, first in the part, elements) for every run that is contiguous in both.
 template <class Body>
-void for_runs(const Shape& part, std::optional<int> split_dim, int rank, const Shape& whole, const Body& body) {
+void for_runs(const Shape& part, std::optional<int> split_dim, int rank, const Shape& whole,
+              const Body& body) {
   if (!split_dim) return body(int64_t{0}, int64_t{0}, part.elements());
   if (*split_dim == 0) return body(rank * part.elements(), int64_t{0}, part.elements());
   CHECK(*split_dim == 1 && part.rank() == 2, "a split of {} along {}", part.str(), *split_dim);
@@ -20,9 +21,11 @@ void for_runs(const Shape& part, std::optional<int> split_dim, int rank, const S
 
 void divide(int64_t& value, int ranks, const char* name) {
   if (value % ranks != 0)
-    fail("{} ranks cannot split the model's {}, {}; take a number of ranks that divides it (parallel.tensor in a recipe, mpirun -n "
-         "elsewhere)",
-         ranks, name, value);
+    fail(
+        "{} ranks cannot split the model's {}, {}; take a number of ranks that divides it (parallel.tensor "
+        "in a recipe, mpirun -n "
+        "elsewhere)",
+        ranks, name, value);
   value /= ranks;
 }
 
@@ -57,7 +60,8 @@ LlamaConfig part_of_config(const LlamaConfig& config, int ranks) {
 
 Shape whole_shape(const WeightSpec& part, int ranks) {
   if (!part.split_dim) return part.shape;
-  return *part.split_dim == 0 ? part.shape.with_first(part.shape[0] * ranks) : Shape{part.shape[0], part.shape[1] * ranks};
+  return *part.split_dim == 0 ? part.shape.with_first(part.shape[0] * ranks)
+                              : Shape{part.shape[0], part.shape[1] * ranks};
 }
 
 void copy_part(const Tensor& whole, std::optional<int> split_dim, int rank, const Tensor& part) {
@@ -72,8 +76,8 @@ void copy_into_whole(const Tensor& part, std::optional<int> split_dim, int rank,
   });
 }
 
-std::vector<double> log_probs_of_parts(Comm& comm, std::span<const double> logits, std::span<const double> lse,
-                                       std::vector<double>& denominators) {
+std::vector<double> log_probs_of_parts(Comm& comm, std::span<const double> logits,
+                                       std::span<const double> lse, std::vector<double>& denominators) {
   const size_t count = logits.size(), n = static_cast<size_t>(comm.size());
   std::vector<double> mine(logits.begin(), logits.end()), all(2 * count * n), logp(count);
   mine.insert(mine.end(), lse.begin(), lse.end());

@@ -1,7 +1,8 @@
-// Ranks that split each matrix of a model by columns and then by rows (Shoeybi et al., Megatron-LM, 2019). Training splits the
-// tokens of what lies between the matrices too, with all-gather before the one and reduce-scatter after the other (Korthikanti et
-// al., Reducing activation recomputation, 2022). Generation, which may have but one token, gives every rank all of them: then the
-// sum comes to all. A rank alone holds everything, and nothing is said.
+// Ranks that split each matrix of a model by columns and then by rows (Shoeybi et al., Megatron-LM, 2019).
+// Training splits the tokens of what lies between the matrices too, with all-gather before the one and
+// reduce-scatter after the other (Korthikanti et al., Reducing activation recomputation, 2022). Generation,
+// which may have but one token, gives every rank all of them: then the sum comes to all. A rank alone holds
+// everything, and nothing is said.
 #pragma once
 
 #include "base/comm.h"
@@ -46,7 +47,8 @@ class TensorRanks {
   Between between_ = Between::kParts;
 };
 
-// The model that one of `ranks` holds: heads, feed-forward width and vocabulary divided. Throws Error that names what cannot be.
+// The model that one of `ranks` holds: heads, feed-forward width and vocabulary divided. Throws Error that
+// names what cannot be.
 LlamaConfig part_of_config(const LlamaConfig& config, int ranks);
 
 // The shape of a weight of which a rank holds `part`.
@@ -57,9 +59,10 @@ void copy_part(const Tensor& whole, std::optional<int> split_dim, int rank, cons
 // The other way round.
 void copy_into_whole(const Tensor& part, std::optional<int> split_dim, int rank, const Tensor& whole);
 
-// From what each rank found over its part of the vocabulary, the target's logit (0 where another has it) and the log of the sum of
-// exponentials: the log-probabilities, and the denominators over the whole vocabulary. Collective.
-std::vector<double> log_probs_of_parts(Comm& comm, std::span<const double> logits, std::span<const double> lse,
-                                       std::vector<double>& denominators);
+// From what each rank found over its part of the vocabulary, the target's logit (0 where another has it) and
+// the log of the sum of exponentials: the log-probabilities, and the denominators over the whole vocabulary.
+// Collective.
+std::vector<double> log_probs_of_parts(Comm& comm, std::span<const double> logits,
+                                       std::span<const double> lse, std::vector<double>& denominators);
 
 }  // namespace poro

@@ -9,7 +9,8 @@ std::vector<WeightSpec> weight_table(const LlamaConfig& config) {
   std::vector<WeightSpec> table;
   // Heads and widths are outputs of the first products of a block and inputs of the last.
   enum class Split { kOutputs, kInputs };
-  const auto matrix = [&](const std::string& name, int64_t outputs, int64_t inputs, Split split = Split::kOutputs) {
+  const auto matrix = [&](const std::string& name, int64_t outputs, int64_t inputs,
+                          Split split = Split::kOutputs) {
     table.push_back({.name = name + ".weight",
                      .shape = {outputs, inputs},
                      .has_decay = true,
@@ -52,7 +53,8 @@ void LlamaGradients::name_tensors(const LlamaConfig& config) {
   embedding = *next++;
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
     Layer& g = layers.emplace_back();
-    for (Tensor* tensor : {&g.attention_norm, &g.q, &g.k, &g.v, &g.o, &g.ffn_norm, &g.gate, &g.up, &g.down}) *tensor = *next++;
+    for (Tensor* tensor : {&g.attention_norm, &g.q, &g.k, &g.v, &g.o, &g.ffn_norm, &g.gate, &g.up, &g.down})
+      *tensor = *next++;
   }
   final_norm = *next++;
   head = config.has_tied_head ? embedding : *next++;

@@ -18,7 +18,7 @@ namespace poro {
 struct WeightSpec {
   std::string name;  // "model.layers.0.self_attn.q_proj.weight"
   Shape shape;
-  bool has_decay;  // Matrices, not norms.
+  bool has_decay;                     // Matrices, not norms.
   std::optional<int> split_dim = {};  // The dimension that ranks split; none: each holds the whole.
 };
 

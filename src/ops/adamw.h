@@ -15,9 +15,8 @@ struct AdamW {
   Tensor rounded = {};        // (N) bf16 or none: gets the new weights, rounded to nearest
   double gradient_scale = 1;  // From clipping
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
-  int64_t step = 1;  // From 1, for the bias correction
-  uint64_t seed =
-      0;  // Of the rounding by chance: element i draws number first_element + i of step `step`.
+  int64_t step = 1;   // From 1, for the bias correction
+  uint64_t seed = 0;  // Of the rounding by chance: element i draws number first_element + i of step `step`.
   int64_t first_element = 0;
 };
 PORO_OP(AdamW);

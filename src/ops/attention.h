@@ -1,6 +1,6 @@
-// Causal attention with grouped key/value heads, softmax(q k^T / sqrt(D)) v, in the two forms a Llama model needs: over packed
-// rows (training) and over a paged cache (generation). Query head h reads key/value head h / (H / K).
-// Ainslie et al., GQA, 2023; Kwon et al., PagedAttention, 2023.
+// Causal attention with grouped key/value heads, softmax(q k^T / sqrt(D)) v, in the two forms a Llama model
+// needs: over packed rows (training) and over a paged cache (generation). Query head h reads key/value head h
+// / (H / K). Ainslie et al., GQA, 2023; Kwon et al., PagedAttention, 2023.
 #pragma once
 
 #include "ops/op.h"
@@ -9,16 +9,17 @@ namespace poro {
 
 // Several documents in one row of T tokens; each token sees its own document up to itself.
 struct PackedAttention {
-  Tensor q, k, v;  // (T, H, D), (T, K, D), (T, K, D)
-  Tensor starts;   // (T) i32: where the token's document begins; never falls from token to token
-  Tensor y;        // (T, H, D)
-  Tensor lse;      // (T, H) or none: log of the softmax's denominator, for the backward pass
+  Tensor q, k, v;    // (T, H, D), (T, K, D), (T, K, D)
+  Tensor starts;     // (T) i32: where the token's document begins; never falls from token to token
+  Tensor y;          // (T, H, D)
+  Tensor lse;        // (T, H) or none: log of the softmax's denominator, for the backward pass
   double pairs = 0;  // Of a query and a key: for the cost alone, where `starts` are on a GPU.
 };
 PORO_OP(PackedAttention);
 
 // The gradients of PackedAttention, from its output and log denominators: with p the softmax and
-// ds = p (dy . v - dy . y), dq = ds k / sqrt(D), dk = ds^T q / sqrt(D), dv = p^T dy. Dao et al., FlashAttention, 2022.
+// ds = p (dy . v - dy . y), dq = ds k / sqrt(D), dk = ds^T q / sqrt(D), dv = p^T dy. Dao et al.,
+// FlashAttention, 2022.
 struct PackedAttentionBackward {
   Tensor q, k, v, starts, y, lse;  // As in the forward pass
   Tensor dy;                       // (T, H, D)
@@ -27,7 +28,8 @@ struct PackedAttentionBackward {
 };
 PORO_OP(PackedAttentionBackward);
 
-// New tokens of B sequences against their cached keys and values. The new tokens' own are in the cache already.
+// New tokens of B sequences against their cached keys and values. The new tokens' own are in the cache
+// already.
 struct CachedAttention {
   Tensor q;           // (T, H, D): the new tokens of all sequences, one sequence after the other
   Tensor keys;        // (P, K, S, D): P pages of S positions
@@ -36,7 +38,8 @@ struct CachedAttention {
   Tensor row_starts;  // (B + 1) i32: sequence b owns the rows [row_starts[b], row_starts[b + 1]) of q
   Tensor lengths;     // (B) i32: positions of the sequence in the cache, the new ones included
   Tensor y;           // (T, H, D)
-  // At least the most new tokens of a sequence and the greatest length: a GPU shares out its work without a look at the tables.
+  // At least the most new tokens of a sequence and the greatest length: a GPU shares out its work without a
+  // look at the tables.
   int64_t max_new_tokens = 0, max_length = 0;
 };
 PORO_OP(CachedAttention);

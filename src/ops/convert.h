@@ -11,7 +11,8 @@ struct Convert {
 };
 PORO_OP(Convert);
 
-// The values of `from` to `to`, of as many elements, whatever their types and wherever each lies: weights on their way in or out.
+// The values of `from` to `to`, of as many elements, whatever their types and wherever each lies: weights on
+// their way in or out.
 void bring(Device& device, const Tensor& from, const Tensor& to);
 
 }  // namespace poro

@@ -19,11 +19,13 @@ void check(const TargetLogProbs& op) {
 }
 
 Cost cost(const TargetLogProbs& op) {
-  return {.flops = head_flops(op.hidden, op.head), .bytes = static_cast<double>(op.head.bytes() + op.hidden.bytes())};
+  return {.flops = head_flops(op.hidden, op.head),
+          .bytes = static_cast<double>(op.head.bytes() + op.hidden.bytes())};
 }
 
 void check(const CrossEntropyBackward& op) {
-  check(TargetLogProbs{.hidden = op.hidden, .head = op.head, .targets = op.targets, .logp = op.coefficients, .lse = op.lse});
+  check(TargetLogProbs{
+      .hidden = op.hidden, .head = op.head, .targets = op.targets, .logp = op.coefficients, .lse = op.lse});
   CHECK(!(op.lse && op.logp), "log-probabilities of a part of the head");
   CHECK_SHAPE(op.dhidden, {op.hidden.dim(0), op.hidden.dim(1)});
   CHECK_SHAPE(op.dhead, {op.head.outputs(), op.head.inputs()});

@@ -1,6 +1,7 @@
-// What a block does to one new token each of a few sequences, in fewer and longer steps: such a product takes microseconds, and every step
-// between products costs as much as a small product. Each op here is the composition of others, which the reference and the CPU
-// run as such; a GPU reads each weight once and nothing else twice.
+// What a block does to one new token each of a few sequences, in fewer and longer steps: such a product takes
+// microseconds, and every step between products costs as much as a small product. Each op here is the
+// composition of others, which the reference and the CPU run as such; a GPU reads each weight once and
+// nothing else twice.
 #pragma once
 
 #include "ops/matrix.h"
@@ -10,7 +11,8 @@ namespace poro {
 
 constexpr int64_t kDecodeTokens = 64;  // At most.
 
-// RmsNorm, the products for queries, keys and values, Rope of queries and keys, and CacheWrite of keys and values.
+// RmsNorm, the products for queries, keys and values, Rope of queries and keys, and CacheWrite of keys and
+// values.
 struct NormQkv {
   Tensor x, norm;       // (T, C), (C)
   Matrix q, k, v;       // (H*D, C), (K*D, C), (K*D, C)

@@ -12,10 +12,14 @@ namespace poro {
 
 // Bytes that run_in_steps needs for what passes between the steps, in activations of type `dtype`.
 inline size_t step_bytes(const NormQkv& op, DType dtype) {
-  return static_cast<size_t>(op.x.dim(0) * (op.x.dim(1) + op.k.outputs() + op.v.outputs()) * dtype_bits(dtype)) / 8 + 3 * 64;
+  return static_cast<size_t>(op.x.dim(0) * (op.x.dim(1) + op.k.outputs() + op.v.outputs()) *
+                             dtype_bits(dtype)) /
+             8 +
+         3 * 64;
 }
 inline size_t step_bytes(const NormGateUp& op, DType dtype) {
-  return static_cast<size_t>(op.x.dim(0) * (op.x.dim(1) + 2 * op.gate.outputs()) * dtype_bits(dtype)) / 8 + 3 * 64;
+  return static_cast<size_t>(op.x.dim(0) * (op.x.dim(1) + 2 * op.gate.outputs()) * dtype_bits(dtype)) / 8 +
+         3 * 64;
 }
 
 // Tensors like `like` in type and place, one after the other, each aligned to 64 bytes.
@@ -37,21 +41,26 @@ template <class Backend>
 void run_in_steps(Backend& backend, const NormQkv& op, std::byte* memory) {
   StepMemory steps(memory, op.x);
   const int64_t tokens = op.x.dim(0), kv_heads = op.keys.dim(1), head_dim = op.keys.dim(3);
-  const Tensor normed = steps.tensor(op.x.shape), k = steps.tensor({tokens, op.k.outputs()}), v = steps.tensor({tokens, op.v.outputs()});
-  const Tensor key_heads = k.reshaped({tokens, kv_heads, head_dim}), value_heads = v.reshaped({tokens, kv_heads, head_dim});
+  const Tensor normed = steps.tensor(op.x.shape), k = steps.tensor({tokens, op.k.outputs()}),
+               v = steps.tensor({tokens, op.v.outputs()});
+  const Tensor key_heads = k.reshaped({tokens, kv_heads, head_dim}),
+               value_heads = v.reshaped({tokens, kv_heads, head_dim});
   run(backend, RmsNorm{.x = op.x, .w = op.norm, .y = normed, .rstd = {}, .eps = op.eps});
-  run(backend, Linear{.x = normed, .w = op.q, .y = op.queries.reshaped({tokens, op.q.outputs()}), .residual = {}});
+  run(backend,
+      Linear{.x = normed, .w = op.q, .y = op.queries.reshaped({tokens, op.q.outputs()}), .residual = {}});
   run(backend, Linear{.x = normed, .w = op.k, .y = k, .residual = {}});
   run(backend, Linear{.x = normed, .w = op.v, .y = v, .residual = {}});
   run(backend, Rope{.x = op.queries, .positions = op.positions, .frequencies = op.frequencies});
   run(backend, Rope{.x = key_heads, .positions = op.positions, .frequencies = op.frequencies});
-  run(backend, CacheWrite{.k = key_heads, .v = value_heads, .slots = op.slots, .keys = op.keys, .values = op.values});
+  run(backend,
+      CacheWrite{.k = key_heads, .v = value_heads, .slots = op.slots, .keys = op.keys, .values = op.values});
 }
 
 template <class Backend>
 void run_in_steps(Backend& backend, const NormGateUp& op, std::byte* memory) {
   StepMemory steps(memory, op.x);
-  const Tensor normed = steps.tensor(op.x.shape), gate = steps.tensor(op.y.shape), up = steps.tensor(op.y.shape);
+  const Tensor normed = steps.tensor(op.x.shape), gate = steps.tensor(op.y.shape),
+               up = steps.tensor(op.y.shape);
   run(backend, RmsNorm{.x = op.x, .w = op.norm, .y = normed, .rstd = {}, .eps = op.eps});
   run(backend, Linear{.x = normed, .w = op.gate, .y = gate, .residual = {}});
   run(backend, Linear{.x = normed, .w = op.up, .y = up, .residual = {}});

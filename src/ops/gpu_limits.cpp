@@ -19,7 +19,9 @@ double seconds_of(Device& device, const std::function<void()>& work) {
     const auto start = std::chrono::steady_clock::now();
     for (int i = 0; i < kPerRun; ++i) work();
     device.synchronize();
-    if (run > 0) seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / kPerRun);
+    if (run > 0)
+      seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+                        kPerRun);
   }
   std::nth_element(seconds.begin(), seconds.begin() + kRuns / 2, seconds.end());
   return seconds[kRuns / 2];

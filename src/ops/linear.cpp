@@ -11,8 +11,10 @@ void check(const Linear& op) {
 }
 
 Cost cost(const Linear& op) {
-  return {.flops = 2.0 * static_cast<double>(op.x.dim(0)) * static_cast<double>(op.w.outputs()) * static_cast<double>(op.w.inputs()),
-          .bytes = static_cast<double>(op.w.bytes() + op.x.bytes() + op.y.bytes() + (op.residual ? op.residual.bytes() : 0))};
+  return {.flops = 2.0 * static_cast<double>(op.x.dim(0)) * static_cast<double>(op.w.outputs()) *
+                   static_cast<double>(op.w.inputs()),
+          .bytes = static_cast<double>(op.w.bytes() + op.x.bytes() + op.y.bytes() +
+                                       (op.residual ? op.residual.bytes() : 0))};
 }
 
 void check(const LinearInputGradient& op) {

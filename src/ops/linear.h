@@ -25,9 +25,10 @@ PORO_OP(LinearInputGradient);
 
 // dw += dy^T x: the gradient of the weights, added to what is there.
 struct LinearWeightGradient {
-  Tensor dy, x;  // (T, O), (T, I)
-  Tensor dw;     // (O, I)
-  DType operands = DType::kF32;  // kBF16: x may be rounded to it, and dy, as the forward product rounds; sums stay as they are.
+  Tensor dy, x;                  // (T, O), (T, I)
+  Tensor dw;                     // (O, I)
+  DType operands = DType::kF32;  // kBF16: x may be rounded to it, and dy, as the forward product rounds; sums
+                                 // stay as they are.
 };
 PORO_OP(LinearWeightGradient);
 

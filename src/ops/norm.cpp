@@ -15,8 +15,8 @@ Cost cost(const RmsNorm& op) {
 }
 
 void check(const RmsNormBackward& op) {
-  CHECK(op.x.shape.rank() == 2 && op.dy.shape == op.x.shape && op.dx.shape == op.x.shape, "x {}, dy {}, dx {}", op.x.str(),
-        op.dy.str(), op.dx.str());
+  CHECK(op.x.shape.rank() == 2 && op.dy.shape == op.x.shape && op.dx.shape == op.x.shape,
+        "x {}, dy {}, dx {}", op.x.str(), op.dy.str(), op.dx.str());
   CHECK_SHAPE(op.w, {op.x.dim(1)});
   CHECK_SHAPE(op.dw, {op.x.dim(1)});
   CHECK_SHAPE(op.rstd, {op.x.dim(0)});

@@ -1,5 +1,6 @@
-// The door. An op is a struct: its fields are the arguments, `check` the contract, `cost` the work, and one `run` overload per
-// backend the implementation. Everything passes through run(device, Op{...}), so checks, tracing and cost are written once.
+// The door. An op is a struct: its fields are the arguments, `check` the contract, `cost` the work, and one
+// `run` overload per backend the implementation. Everything passes through run(device, Op{...}), so checks,
+// tracing and cost are written once.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +17,16 @@ struct Cost {
   double bytes = 0;
 };
 
-// Declares the contract, the cost and the backends of an op. A backend that is missing is a linker error that names the op.
-#define PORO_OP(Op)                                                            \
-  constexpr std::string_view op_name(const Op&) { return #Op; }                \
-  void check(const Op& op);                                                    \
-  Cost cost(const Op& op);                                                     \
-  void run(Reference& reference, const Op& op);                                \
-  void run(Cpu& cpu, const Op& op);                                            \
+// Declares the contract, the cost and the backends of an op. A backend that is missing is a linker error that
+// names the op.
+#define PORO_OP(Op)                               \
+  constexpr std::string_view op_name(const Op&) { \
+    return #Op;                                   \
+  }                                               \
+  void check(const Op& op);                       \
+  Cost cost(const Op& op);                        \
+  void run(Reference& reference, const Op& op);   \
+  void run(Cpu& cpu, const Op& op);               \
   void run(Cuda& cuda, const Op& op)
 
 template <class Op>
@@ -39,7 +43,8 @@ void run(Device& device, const Op& op) {
 }
 
 // The contracts' vocabulary.
-#define CHECK_SHAPE(tensor, ...)                                                                                      \
-  CHECK((tensor).shape == (Shape __VA_ARGS__), #tensor " is {}, not {}", (tensor).shape.str(), (Shape __VA_ARGS__).str())
+#define CHECK_SHAPE(tensor, ...)                                                               \
+  CHECK((tensor).shape == (Shape __VA_ARGS__), #tensor " is {}, not {}", (tensor).shape.str(), \
+        (Shape __VA_ARGS__).str())
 
 }  // namespace poro

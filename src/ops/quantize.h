@@ -46,11 +46,13 @@ constexpr std::array<int8_t, 16> kInt4Levels = {-127, -96, -75, -59, -45, -32, -
 // On a GPU a matrix is rows of bytes, laid out for tensor cores (ops/cuda/weight_format.h):
 //   fp8   e4m3, largest magnitude of a row at 448; one f32 scale a row, apart; rows padded to 64 bytes.
 //   int8  level + 128 as a byte, -127..127; the same otherwise.
-//   int4  panels of eight rows, front to back in units of 256 columns: 1088 bytes, two chunks of 128 columns and then, for each row, the
-//         bf16 scales of its four groups of 64 columns. A chunk is 64 bytes of each row: sixteen bytes for each c of 0..3, of which word
-//         j holds the columns 16 c + 8 j .. + 8 of the chunk's first group, word 2 + j those of the second. A weight's level is its code -
-//         kMiddle; that of column k is turned left by turn(k) bits in its word, so that two operations take a pair of codes to the
-//         mantissas of f16 numbers. Rows that do not fill a panel, and columns that do not fill a unit, are zeros.
+//   int4  panels of eight rows, front to back in units of 256 columns: 1088 bytes, two chunks of 128 columns
+//   and then, for each row, the
+//         bf16 scales of its four groups of 64 columns. A chunk is 64 bytes of each row: sixteen bytes for
+//         each c of 0..3, of which word j holds the columns 16 c + 8 j .. + 8 of the chunk's first group,
+//         word 2 + j those of the second. A weight's level is its code - kMiddle; that of column k is turned
+//         left by turn(k) bits in its word, so that two operations take a pair of codes to the mantissas of
+//         f16 numbers. Rows that do not fill a panel, and columns that do not fill a unit, are zeros.
 struct GpuInt4 {
   static constexpr int64_t kColumns = 64, kUnitColumns = 256, kUnitBytes = 1088, kPanelRows = 8;
   static constexpr float kMiddle = 7.5f;
@@ -59,17 +61,21 @@ struct GpuInt4 {
     const int pair = static_cast<int>(column % 8) / 2;
     return (pair % 2 == 0 ? 6 : 2) + (pair < 2 ? 0 : 8) + static_cast<int>(column % 2) * 16;
   }
-  static constexpr int64_t row_bytes(int64_t columns) { return (columns + kUnitColumns - 1) / kUnitColumns * kUnitBytes / kPanelRows; }
-  // Bytes from the matrix's first to the unit with an element, to the word with its code, and to the scale of its group.
+  static constexpr int64_t row_bytes(int64_t columns) {
+    return (columns + kUnitColumns - 1) / kUnitColumns * kUnitBytes / kPanelRows;
+  }
+  // Bytes from the matrix's first to the unit with an element, to the word with its code, and to the scale of
+  // its group.
   static constexpr int64_t unit_at(int64_t row, int64_t column, int64_t row_bytes) {
     return row / kPanelRows * kPanelRows * row_bytes + column / kUnitColumns * kUnitBytes;
   }
   static constexpr int64_t word_at(int64_t row, int64_t column, int64_t row_bytes) {
-    return unit_at(row, column, row_bytes) + column % kUnitColumns / 128 * 512 + row % kPanelRows * 64 + column % kColumns / 16 * 16 +
-           column % 128 / kColumns * 8 + column % 16 / 8 * 4;
+    return unit_at(row, column, row_bytes) + column % kUnitColumns / 128 * 512 + row % kPanelRows * 64 +
+           column % kColumns / 16 * 16 + column % 128 / kColumns * 8 + column % 16 / 8 * 4;
   }
   static constexpr int64_t scale_at(int64_t row, int64_t column, int64_t row_bytes) {
-    return unit_at(row, column, row_bytes) + 1024 + row % kPanelRows * 8 + column % kUnitColumns / kColumns * 2;
+    return unit_at(row, column, row_bytes) + 1024 + row % kPanelRows * 8 +
+           column % kUnitColumns / kColumns * 2;
   }
 };
 

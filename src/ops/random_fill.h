@@ -1,5 +1,5 @@
-// About normal numbers from a counter-based generator, the same bits on every device: the weights of benchmarks, tests, and of models
-// that begin from nothing. Each is the sum of four uniform bytes, scaled.
+// About normal numbers from a counter-based generator, the same bits on every device: the weights of
+// benchmarks, tests, and of models that begin from nothing. Each is the sum of four uniform bytes, scaled.
 #pragma once
 
 #include "base/random.h"

@@ -1,5 +1,5 @@
-// Rotary position embedding, in place: each head's pair (i, i + D/2) turns by positions[t] * frequencies[i]. This is the
-// half-split form of Hugging Face checkpoints. Su et al., RoFormer, 2021.
+// Rotary position embedding, in place: each head's pair (i, i + D/2) turns by positions[t] * frequencies[i].
+// This is the half-split form of Hugging Face checkpoints. Su et al., RoFormer, 2021.
 #pragma once
 
 #include "ops/op.h"

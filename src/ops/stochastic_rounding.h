@@ -11,9 +11,11 @@
 
 namespace poro {
 
-// Sixteen random bits for each moment of one element of one step, for its weight, and some to spare; two elements share a draw.
+// Sixteen random bits for each moment of one element of one step, for its weight, and some to spare; two
+// elements share a draw.
 inline std::array<uint32_t, 4> rounding_words(uint64_t seed, int64_t element, int64_t step) {
-  const std::array<uint32_t, 4> drawn = philox(seed, static_cast<uint64_t>(element) / 2, static_cast<uint64_t>(step));
+  const std::array<uint32_t, 4> drawn =
+      philox(seed, static_cast<uint64_t>(element) / 2, static_cast<uint64_t>(step));
   const uint32_t low = drawn[element % 2 == 0 ? 0 : 2], high = drawn[element % 2 == 0 ? 1 : 3];
   return {low & 0xffffu, low >> 16, high & 0xffffu, high >> 16};
 }

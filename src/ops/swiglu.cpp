@@ -19,7 +19,8 @@ void check(const SwiGluBackward& op) {
 }
 
 Cost cost(const SwiGluBackward& op) {
-  return {.flops = 12.0 * static_cast<double>(op.gate.elements()), .bytes = 5.0 * static_cast<double>(op.gate.bytes())};
+  return {.flops = 12.0 * static_cast<double>(op.gate.elements()),
+          .bytes = 5.0 * static_cast<double>(op.gate.bytes())};
 }
 
 }  // namespace poro

@@ -1,4 +1,5 @@
-// y = silu(gate) * up, the gated activation of the feed-forward block. Shazeer, GLU Variants Improve Transformer, 2020.
+// y = silu(gate) * up, the gated activation of the feed-forward block. Shazeer, GLU Variants Improve
+// Transformer, 2020.
 #pragma once
 
 #include "ops/op.h"

@@ -77,7 +77,8 @@ void AddedTokenFinder::add(std::string_view pattern, AddedToken token, int32_t i
     }
     node = next;
   }
-  if (token_at_node_[node] >= 0) return;  // Two that are equal once normalized: the first (the reference's choice varies by process).
+  if (token_at_node_[node] >= 0)
+    return;  // Two that are equal once normalized: the first (the reference's choice varies by process).
   token_at_node_[node] = static_cast<int32_t>(tokens_.size());
   tokens_.push_back({std::move(token), id});
 }

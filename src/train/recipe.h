@@ -108,7 +108,8 @@ struct OptimizerSection {
     visit("decay_ratio", decay_ratio, "wsd: the part of the steps that decays");
     visit("min_learning_rate", min_learning_rate, "Where the schedule ends");
     visit("moments", moments, "f32, or bf16 with stochastic rounding");
-    visit("master", master, "Weights that are updated, and gradients: f32, or on a GPU bf16 with stochastic rounding");
+    visit("master", master,
+          "Weights that are updated, and gradients: f32, or on a GPU bf16 with stochastic rounding");
   }
 };
 

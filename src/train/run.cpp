@@ -138,7 +138,8 @@ class TrainingRun {
 
   std::vector<MemoryRow> memory() const {
     const bool is_reference = device_.is_reference(), is_bf16 = recipe_.train.precision == Precision::kBf16;
-    const double exact = is_reference ? 8 : 4, master = recipe_.optimizer.master == Precision::kBf16 ? 2 : exact;
+    const double exact = is_reference ? 8 : 4,
+                 master = recipe_.optimizer.master == Precision::kBf16 ? 2 : exact;
     return plan_memory({.config = input_.config,
                         .max_tokens = max_tokens_,
                         .replicas = replicas_->size(),
@@ -160,7 +161,9 @@ class TrainingRun {
     // The copy that checkpoints are written from is the host's.
     const double on_host = device_.is_cuda() ? rows.back().bytes : 0;
     const double needed = total_bytes(rows) - on_host;
-    const double available = device_.is_cuda() ? static_cast<double>(gpu::memory(device_.cuda_backend()).first) : available_memory();
+    const double available = device_.is_cuda()
+                                 ? static_cast<double>(gpu::memory(device_.cuda_backend()).first)
+                                 : available_memory();
     if (available > 0 && needed > available)
       fail(
           "the run needs {:.1f} GiB a rank and {:.1f} are free; lower train.micro_batch or "
@@ -200,7 +203,9 @@ class TrainingRun {
   void open_reference() {
     const std::string identity =
         fmt::format("{} {} {}", model_digest(input_.reference), choice_name(recipe_.train.precision),
-                    device_.is_reference() ? "reference" : device_.is_cuda() ? "cuda" : "cpu");
+                    device_.is_reference() ? "reference"
+                    : device_.is_cuda()    ? "cuda"
+                                           : "cpu");
     const fs::path cache = recipe_.data.cache.empty() ? default_shard_cache() : fs::path(recipe_.data.cache);
     const bool is_other = input_.init.empty() || !fs::equivalent(input_.reference, input_.init);
     bool has_loaded = false;

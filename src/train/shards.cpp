@@ -1,6 +1,7 @@
 #include "train/shards.h"
 
 #include <algorithm>
+
 #include "ops/add.h"
 #include "ops/convert.h"
 
@@ -125,7 +126,8 @@ void Shards::fill(const Source& source) {
         values = part;
       }
     }
-    bring(*device_, values.reshaped({values.elements()}).rows(piece.first, piece.master.elements()), piece.master);
+    bring(*device_, values.reshaped({values.elements()}).rows(piece.first, piece.master.elements()),
+          piece.master);
     if (piece.rounded) bring(*device_, piece.master, piece.rounded);
   }
   gather();

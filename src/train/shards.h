@@ -16,8 +16,7 @@
 namespace poro {
 
 struct ShardOptions {
-  DType weights =
-      DType::kF32;  // What products read: the master weights' type, or bf16 beside them
+  DType weights = DType::kF32;  // What products read: the master weights' type, or bf16 beside them
   DType master = DType::kF32;   // Weights as the optimizer keeps them, and gradients
   DType moments = DType::kF32;  // The same, or bf16
   int64_t zero = 0;

@@ -55,9 +55,12 @@ double Trainer::gradient_norm() {
   double split = 0, replicated = 0;  // Matrices have parts on other ranks; norms are the same on all of them.
   const std::vector<Shards::Owned>& owned = shards_.owned();
   for (size_t i = 0; i < owned.size(); ++i)
-    run(*device_, SquaredNorm{.x = owned[i].gradient, .sum = squared_norms_.rows(static_cast<int64_t>(i), 1)});
+    run(*device_,
+        SquaredNorm{.x = owned[i].gradient, .sum = squared_norms_.rows(static_cast<int64_t>(i), 1)});
   std::vector<double> sums(owned.size());
-  device_->copy(squared_norms_, {.data = reinterpret_cast<std::byte*>(sums.data()), .dtype = DType::kF64, .shape = squared_norms_.shape});
+  device_->copy(squared_norms_, {.data = reinterpret_cast<std::byte*>(sums.data()),
+                                 .dtype = DType::kF64,
+                                 .shape = squared_norms_.shape});
   for (size_t i = 0; i < owned.size(); ++i)
     (shards_.table()[static_cast<size_t>(owned[i].weight)].split_dim ? split : replicated) += sums[i];
   const TensorRanks& ranks = shards_.tensor_ranks();

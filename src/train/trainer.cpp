@@ -7,7 +7,8 @@ namespace poro {
 namespace {
 
 ShardOptions shard_options(const Trainer::Parts& parts) {
-  const DType master = parts.recipe.optimizer.master == Precision::kBf16 ? DType::kBF16 : parts.device.exact_dtype();
+  const DType master =
+      parts.recipe.optimizer.master == Precision::kBf16 ? DType::kBF16 : parts.device.exact_dtype();
   return {.weights = parts.recipe.train.precision == Precision::kBf16 ? DType::kBF16 : master,
           .master = master,
           .moments = parts.recipe.optimizer.moments == Precision::kBf16 ? DType::kBF16 : master,

@@ -1,5 +1,5 @@
-// The model that ships, as `poro generate` finds it without --model: it answers in the language it is asked in, stops by itself, and
-// says in f32 on the CPU what it says in the reference backend.
+// The model that ships, as `poro generate` finds it without --model: it answers in the language it is asked
+// in, stops by itself, and says in f32 on the CPU what it says in the reference backend.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -19,7 +19,8 @@ nlohmann::json greedy(const std::string& question, const std::vector<std::string
 }
 
 TEST(ShippedModel, AnswersInBothLanguagesAlikeOnEveryBackend) {
-  for (const auto& [question, expected] : {std::pair("Mikä on Suomen pääkaupunki?", "Helsinki"), std::pair("What is 12 - 5?", "7")}) {
+  for (const auto& [question, expected] :
+       {std::pair("Mikä on Suomen pääkaupunki?", "Helsinki"), std::pair("What is 12 - 5?", "7")}) {
     const nlohmann::json answer = greedy(question, {"--device", "cpu", "--dtype", "f32"});
     EXPECT_NE(answer["text"].get<std::string>().find(expected), std::string::npos) << answer;
     EXPECT_EQ(answer["finish_reason"], "stop");

@@ -1,4 +1,5 @@
-// `mpirun -n 2 poro generate` and its neighbours: two processes that split a model give what one gives, and stop together.
+// `mpirun -n 2 poro generate` and its neighbours: two processes that split a model give what one gives, and
+// stop together.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -38,7 +39,8 @@ class SplitMpi : public ::testing::Test {
     return {kLauncher, "--oversubscribe", "--bind-to", "none", "-n", std::to_string(ranks)};
   }
   Words with_model(Words words, const std::string& device) const {
-    for (const std::string& word : Words{"--model", model_.path(), "--device", device, "--dtype", "f32", "--threads", "1"})
+    for (const std::string& word :
+         Words{"--model", model_.path(), "--device", device, "--dtype", "f32", "--threads", "1"})
       words.push_back(word);
     return words;
   }
@@ -60,7 +62,8 @@ class SplitMpi : public ::testing::Test {
                        {"seed", i}}
                       .dump() +
                   "\n";
-    const Words generate = with_model({"generate", "--jsonl"}, device), score = with_model({"score", "--perplexity"}, device);
+    const Words generate = with_model({"generate", "--jsonl"}, device),
+                score = with_model({"score", "--perplexity"}, device);
     const std::vector<Json> one = lines(generate, 1, requests), two = lines(generate, 2, requests);
     EXPECT_EQ(one.size(), 10u);
     EXPECT_EQ(one, two);
@@ -70,13 +73,16 @@ class SplitMpi : public ::testing::Test {
     ASSERT_EQ(two_score.size(), 3u);
     for (size_t i = 0; i < 2; ++i)
       for (size_t t = 0; t < one_score[i]["logprobs"].size(); ++t)
-        EXPECT_NEAR(one_score[i]["logprobs"][t].get<double>(), two_score[i]["logprobs"][t].get<double>(), kTolerance);
+        EXPECT_NEAR(one_score[i]["logprobs"][t].get<double>(), two_score[i]["logprobs"][t].get<double>(),
+                    kTolerance);
   }
 
   TinyChatModel model_;
 };
 
-TEST_F(SplitMpi, TwoProcessesSayWhatOneSays) { expect_like_one("cpu"); }
+TEST_F(SplitMpi, TwoProcessesSayWhatOneSays) {
+  expect_like_one("cpu");
+}
 
 TEST_F(SplitMpi, TwoGpusSayWhatOneSays) {
   if (cuda_report().devices.size() < 2) GTEST_SKIP() << "fewer than two NVIDIA GPUs on this machine";
@@ -84,7 +90,8 @@ TEST_F(SplitMpi, TwoGpusSayWhatOneSays) {
 }
 
 TEST_F(SplitMpi, OpensModelsAgainAndAgain) {
-  const PoroOutcome outcome = run_poro(with_model({"bench", "load", "--repetitions", "3"}, "cpu"), launcher(2));
+  const PoroOutcome outcome =
+      run_poro(with_model({"bench", "load", "--repetitions", "3"}, "cpu"), launcher(2));
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(Json::parse(outcome.out).at("ranks"), 2);
 }
@@ -97,10 +104,14 @@ TEST_F(SplitMpi, WhatIsWrongIsSaidOnceAndStopsAll) {
     std::string input, sentence;
   };
   const Case cases[] = {
-      {with_model({"generate", "--prompt", "a"}, "cpu"), 3, "", "3 ranks cannot split the model's query heads, 4"},
-      {with_model({"generate", "--prompt", "a", "--context", "100000"}, "cpu"), 2, "", "--context 100000 is not from 1 to"},
-      {with_model({"generate", "--prompt", std::string(500, 'a')}, "cpu"), 2, "", "the context of 192 must hold"},
-      {with_model({"generate", "--prompt", "a", "--kv-dtype", "fp8"}, "cpu"), 2, "", "--kv-dtype fp8 is for GPUs"},
+      {with_model({"generate", "--prompt", "a"}, "cpu"), 3, "",
+       "3 ranks cannot split the model's query heads, 4"},
+      {with_model({"generate", "--prompt", "a", "--context", "100000"}, "cpu"), 2, "",
+       "--context 100000 is not from 1 to"},
+      {with_model({"generate", "--prompt", std::string(500, 'a')}, "cpu"), 2, "",
+       "the context of 192 must hold"},
+      {with_model({"generate", "--prompt", "a", "--kv-dtype", "fp8"}, "cpu"), 2, "",
+       "--kv-dtype fp8 is for GPUs"},
   };
   for (const Case& c : cases) {
     const auto start = std::chrono::steady_clock::now();

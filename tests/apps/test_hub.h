@@ -32,7 +32,7 @@ struct HubFile {
   bool ignores_ranges = false;  // Always sends everything.
   int num_unavailable = 0;      // Answers 503 this often first.
   bool stalls = false;          // Sends half and then nothing, while the connection stays open.
-  std::string served_instead = {};   // Bytes of the same length that do not match the hash.
+  std::string served_instead = {};  // Bytes of the same length that do not match the hash.
 };
 
 class TestHub {

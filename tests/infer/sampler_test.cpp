@@ -202,7 +202,8 @@ class Likely {
     const auto at = [&](int32_t id) { return logits[static_cast<size_t>(id)]; };
     std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return at(a) > at(b); });
     const double highest = logits[static_cast<size_t>(order[0])];
-    for (const int32_t id : order) total_ += std::exp((logits[static_cast<size_t>(id)] - highest) / temperature);
+    for (const int32_t id : order)
+      total_ += std::exp((logits[static_cast<size_t>(id)] - highest) / temperature);
     order.resize(std::min(places, order.size()));
     for (const int32_t id : order) ids_.push_back(id), logits_.push_back(logits[static_cast<size_t>(id)]);
     vocab_ = std::ssize(logits);
@@ -217,12 +218,13 @@ class Likely {
 };
 
 TEST(Sampler, AFewTokensGiveTheTextThatAllGive) {
-  const SamplingParameters cases[] = {{.temperature = 0, .seed = 1},
-                                      {.temperature = 0.7, .top_p = 0.9, .seed = 2},
-                                      {.temperature = 1.3, .top_k = 50, .seed = 3},
-                                      {.temperature = 0.7, .top_k = 40, .top_p = 0.8, .min_p = 0.01, .seed = 4},
-                                      {.temperature = 0.9, .min_p = 0.02, .seed = 5},
-                                      {.temperature = 0.5, .top_p = 0.95, .min_p = 0.01, .seed = 6}};
+  const SamplingParameters cases[] = {
+      {.temperature = 0, .seed = 1},
+      {.temperature = 0.7, .top_p = 0.9, .seed = 2},
+      {.temperature = 1.3, .top_k = 50, .seed = 3},
+      {.temperature = 0.7, .top_k = 40, .top_p = 0.8, .min_p = 0.01, .seed = 4},
+      {.temperature = 0.9, .min_p = 0.02, .seed = 5},
+      {.temperature = 0.5, .top_p = 0.95, .min_p = 0.01, .seed = 6}};
   for (const SamplingParameters& parameters : cases) {
     Sampler from_all(parameters), from_few(parameters);
     int64_t times_few = 0;
@@ -232,7 +234,8 @@ TEST(Sampler, AFewTokensGiveTheTextThatAllGive) {
       const Likely few(logits, parameters.temperature == 0 ? 1 : parameters.temperature, 300);
       const std::optional<int32_t> id = from_few.next(few.tokens());
       times_few += id ? 1 : 0;
-      ASSERT_EQ(id ? *id : from_few.next(view(logits)), from_all.next(view(logits))) << parameters.seed << ", step " << step;
+      ASSERT_EQ(id ? *id : from_few.next(view(logits)), from_all.next(view(logits)))
+          << parameters.seed << ", step " << step;
     }
     EXPECT_GT(times_few, 350) << parameters.seed;
   }
@@ -242,12 +245,12 @@ TEST(Sampler, KnowsWhenAFewTokensAreNotEnough) {
   const std::vector<double> wide = random_logits(3000, 0.1);
   const std::vector<float> flat(wide.begin(), wide.end());
   const Likely few(flat, 1, 100);
-  for (const SamplingParameters& parameters : {SamplingParameters{.top_p = 0.9}, SamplingParameters{.top_k = 101},
-                                               SamplingParameters{.min_p = 0.5}, SamplingParameters{},
-                                               SamplingParameters{.top_p = 0.5, .typical_p = 0.9},
-                                               SamplingParameters{.top_k = 5, .repetition_penalty = 1.1},
-                                               SamplingParameters{.top_k = 5, .presence_penalty = 0.1},
-                                               SamplingParameters{.top_k = 5, .frequency_penalty = 0.1}})
+  for (const SamplingParameters& parameters :
+       {SamplingParameters{.top_p = 0.9}, SamplingParameters{.top_k = 101}, SamplingParameters{.min_p = 0.5},
+        SamplingParameters{}, SamplingParameters{.top_p = 0.5, .typical_p = 0.9},
+        SamplingParameters{.top_k = 5, .repetition_penalty = 1.1},
+        SamplingParameters{.top_k = 5, .presence_penalty = 0.1},
+        SamplingParameters{.top_k = 5, .frequency_penalty = 0.1}})
     EXPECT_EQ(Sampler(parameters).next(few.tokens()), std::nullopt);
   EXPECT_TRUE(Sampler({.top_k = 100}).next(few.tokens()).has_value());
   EXPECT_EQ(Sampler({.top_k = 5}).next(LikelyTokens{.ids = {}, .logits = {}, .vocab = 3000}), std::nullopt);

@@ -1,4 +1,5 @@
-// A model that ranks split against the same model whole: logits, log-probabilities, greedy text, and the parts of the weights.
+// A model that ranks split against the same model whole: logits, log-probabilities, greedy text, and the
+// parts of the weights.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -14,7 +15,7 @@
 namespace poro {
 namespace {
 
-constexpr double kTolerance = 1e-5;           // float32 sums in another order, relative to the largest logit
+constexpr double kTolerance = 1e-5;            // float32 sums in another order, relative to the largest logit
 constexpr double kReferenceTolerance = 1e-12;  // double
 
 LlamaConfig small_config() {
@@ -56,14 +57,17 @@ Answers answers_of(Llama& model) {
     const Tensor hidden = model.forward(prompts, cache);
     answers.prompt_logits = values_of(model.logits(hidden.rows(30, 7)));
     const std::vector<int32_t> next = {3, 200};
-    const SequenceTokens step[] = {{.sequence = 0, .ids = std::span(next).first(1)}, {.sequence = 1, .ids = std::span(next).last(1)}};
+    const SequenceTokens step[] = {{.sequence = 0, .ids = std::span(next).first(1)},
+                                   {.sequence = 1, .ids = std::span(next).last(1)}};
     const Tensor after = model.forward(step, cache);
     answers.likeliest = model.likeliest(after);
     answers.step_logits = values_of(model.logits(after));
   }
   {  // A second cache, when the others have one of another size.
     Generator generator(model, nullptr, 80);
-    answers.greedy = generator.generate({.ids = some_ids(20, 3), .sampling = {.temperature = 0}, .max_new_tokens = 40}).ids;
+    answers.greedy =
+        generator.generate({.ids = some_ids(20, 3), .sampling = {.temperature = 0}, .max_new_tokens = 40})
+            .ids;
   }
   answers.log_probs = Scorer(model, 90).score(some_ids(80, 4));
   return answers;
@@ -79,7 +83,8 @@ void expect_close(const std::vector<double>& got, const std::vector<double>& wan
 using MakeDevice = std::function<std::unique_ptr<Device>()>;
 using MakeModel = std::function<Llama(Device&, Comm*)>;
 
-void expect_like_whole(int ranks, const MakeDevice& make_device, const MakeModel& make_model, double tolerance) {
+void expect_like_whole(int ranks, const MakeDevice& make_device, const MakeModel& make_model,
+                       double tolerance) {
   const auto device = make_device();
   Llama whole = make_model(*device, nullptr);
   const Answers want = answers_of(whole);
@@ -99,14 +104,18 @@ void expect_like_whole(int ranks, const MakeDevice& make_device, const MakeModel
 }
 
 MakeModel random_model(const LlamaConfig& config, DType dtype) {
-  return [=](Device& device, Comm* ranks) { return Llama::random(device, config, dtype, 7, {.ranks = ranks}); };
+  return
+      [=](Device& device, Comm* ranks) { return Llama::random(device, config, dtype, 7, {.ranks = ranks}); };
 }
-std::unique_ptr<Device> one_thread() { return Device::cpu(1); }
+std::unique_ptr<Device> one_thread() {
+  return Device::cpu(1);
+}
 
 TEST(SplitModel, SaysWhatTheWholeModelSays) {
   for (const int ranks : {2, 4}) {
     expect_like_whole(ranks, one_thread, random_model(small_config(), DType::kF32), kTolerance);
-    expect_like_whole(ranks, Device::reference, random_model(small_config(), DType::kF32), kReferenceTolerance);
+    expect_like_whole(ranks, Device::reference, random_model(small_config(), DType::kF32),
+                      kReferenceTolerance);
   }
 }
 
@@ -131,7 +140,8 @@ TEST(SplitModel, OfAGolden) {
   const char* goldens = std::getenv("PORO_GOLDENS");
   if (goldens == nullptr) GTEST_SKIP() << "set PORO_GOLDENS to the folder with models/tiny-a";
   const MakeModel load = [&](Device& on, Comm* ranks) {
-    return Llama::load(on, std::filesystem::path(goldens) / "models/tiny-a", {.weights = DType::kF32, .ranks = ranks});
+    return Llama::load(on, std::filesystem::path(goldens) / "models/tiny-a",
+                       {.weights = DType::kF32, .ranks = ranks});
   };
   expect_like_whole(2, one_thread, load, kTolerance);
 }
@@ -149,9 +159,11 @@ TEST(SplitModel, QuantisedPartsAreThoseOfTheWhole) {
       const auto own = Device::cpu(1);
       Llama part = Llama::random(*own, small_config(), dtype, 7, {.ranks = &comm});
       const size_t rank = static_cast<size_t>(comm.rank());
-      const Tensor &gate = part.weights().layers[1].gate.values, &whole_gate = whole.weights().layers[1].gate.values;
+      const Tensor &gate = part.weights().layers[1].gate.values,
+                   &whole_gate = whole.weights().layers[1].gate.values;
       EXPECT_EQ(bytes_of(gate, 0, gate.bytes()), bytes_of(whole_gate, rank * gate.bytes(), gate.bytes()));
-      const Tensor &down = part.weights().layers[1].down.values, &whole_down = whole.weights().layers[1].down.values;
+      const Tensor &down = part.weights().layers[1].down.values,
+                   &whole_down = whole.weights().layers[1].down.values;
       ASSERT_EQ(whole_down.bytes(), 2 * down.bytes());
       const size_t panels = static_cast<size_t>(down.dim(0)), panel = down.bytes() / panels;
       for (size_t i = 0; i < panels; ++i)
@@ -180,7 +192,8 @@ TEST(SplitModel, ARankThatFailsStopsTheOthers) {
   EXPECT_THROW(run_ranks(2,
                          [](Comm& comm) {
                            const auto device = Device::cpu(1);
-                           Llama model = Llama::random(*device, small_config(), DType::kF32, 7, {.ranks = &comm});
+                           Llama model =
+                               Llama::random(*device, small_config(), DType::kF32, 7, {.ranks = &comm});
                            if (comm.rank() > 0) return model.follow();
                            KvCache cache = model.make_cache(1, 8);
                            const std::vector<int32_t> ids = {1, 2, 3};

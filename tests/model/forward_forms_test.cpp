@@ -1,4 +1,5 @@
-// The forms of the forward pass agree: packed rows, prefill in chunks of any size, decode one by one, several sequences.
+// The forms of the forward pass agree: packed rows, prefill in chunks of any size, decode one by one, several
+// sequences.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,7 +17,8 @@ LlamaConfig small_config() {
 
 std::vector<int32_t> some_ids(int64_t count, int64_t vocab, int64_t salt) {
   std::vector<int32_t> ids;
-  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>((i * 7919 + salt * 104729 + i * i) % vocab));
+  for (int64_t i = 0; i < count; ++i)
+    ids.push_back(static_cast<int32_t>((i * 7919 + salt * 104729 + i * i) % vocab));
   return ids;
 }
 
@@ -31,7 +33,8 @@ std::vector<double> chunked(Llama& model, std::span<const int32_t> ids, size_t c
   KvCache cache = model.make_cache(1, static_cast<int64_t>(ids.size()));
   std::vector<double> all;
   for (size_t first = 0; first < ids.size(); first += chunk) {
-    const SequenceTokens tokens{.sequence = 0, .ids = ids.subspan(first, std::min(chunk, ids.size() - first))};
+    const SequenceTokens tokens{.sequence = 0,
+                                .ids = ids.subspan(first, std::min(chunk, ids.size() - first))};
     const std::vector<double> part = values_of(model.logits(model.forward({&tokens, 1}, cache)));
     all.insert(all.end(), part.begin(), part.end());
   }
@@ -54,15 +57,23 @@ void check_forms(Device& device, DType weights, double tolerance) {
   }
 }
 
-TEST(ForwardForms, AgreeOnReference) { check_forms(*Device::reference(), DType::kF32, 1e-12); }
-TEST(ForwardForms, AgreeOnCpu) { check_forms(*Device::cpu(2), DType::kF32, 2e-5); }
-// The cache holds bf16 keys and values where the packed form keeps f32: 8 bits of mantissa on numbers around one.
-TEST(ForwardForms, AgreeOnCpuInBf16) { check_forms(*Device::cpu(2), DType::kBF16, 2e-2); }
+TEST(ForwardForms, AgreeOnReference) {
+  check_forms(*Device::reference(), DType::kF32, 1e-12);
+}
+TEST(ForwardForms, AgreeOnCpu) {
+  check_forms(*Device::cpu(2), DType::kF32, 2e-5);
+}
+// The cache holds bf16 keys and values where the packed form keeps f32: 8 bits of mantissa on numbers around
+// one.
+TEST(ForwardForms, AgreeOnCpuInBf16) {
+  check_forms(*Device::cpu(2), DType::kBF16, 2e-2);
+}
 
 TEST(ForwardForms, PackedDocumentsDoNotSeeEachOther) {
   const auto device = Device::cpu(2);
   Llama model = Llama::random(*device, small_config(), DType::kF32, 2);
-  const std::vector<int32_t> a = some_ids(20, model.config().vocab_size, 3), b = some_ids(31, model.config().vocab_size, 4);
+  const std::vector<int32_t> a = some_ids(20, model.config().vocab_size, 3),
+                             b = some_ids(31, model.config().vocab_size, 4);
   std::vector<int32_t> both = a, starts(a.size(), 0);
   both.insert(both.end(), b.begin(), b.end());
   starts.resize(both.size(), static_cast<int32_t>(a.size()));
@@ -75,7 +86,8 @@ TEST(ForwardForms, PackedDocumentsDoNotSeeEachOther) {
 TEST(ForwardForms, SequencesInOneBatchDoNotSeeEachOther) {
   const auto device = Device::cpu(2);
   Llama model = Llama::random(*device, small_config(), DType::kF32, 2);
-  const std::vector<int32_t> a = some_ids(70, model.config().vocab_size, 3), b = some_ids(9, model.config().vocab_size, 4);
+  const std::vector<int32_t> a = some_ids(70, model.config().vocab_size, 3),
+                             b = some_ids(9, model.config().vocab_size, 4);
   KvCache cache = model.make_cache(2, 128);
   const SequenceTokens prompts[] = {{.sequence = 1, .ids = b}, {.sequence = 0, .ids = a}};
   const std::vector<double> got = values_of(model.forward(prompts, cache));

@@ -14,13 +14,15 @@
 namespace poro {
 namespace {
 
-// Relative to the length of the vector. The goldens are float64 but for transformers' RMSNorm, which computes in float32
-// whatever the model's type: that leaves 5e-8 to 1e-7 between them and arithmetic in double (tools/golden_forward.py measures
-// it, and makes goldens without it).
+// Relative to the length of the vector. The goldens are float64 but for transformers' RMSNorm, which computes
+// in float32 whatever the model's type: that leaves 5e-8 to 1e-7 between them and arithmetic in double
+// (tools/golden_forward.py measures it, and makes goldens without it).
 constexpr double kReferenceTolerance = 2e-7;
 constexpr double kCpuTolerance = 1e-5;
 
-const char* goldens_folder() { return std::getenv("PORO_GOLDENS"); }
+const char* goldens_folder() {
+  return std::getenv("PORO_GOLDENS");
+}
 
 nlohmann::json goldens() {
   return nlohmann::json::parse(read_file(std::filesystem::path(goldens_folder()) / "forward.json"));
@@ -59,14 +61,16 @@ void expect_greedy(Llama& model, const std::vector<int32_t>& prompt, const std::
 void check_goldens(Device& device, double tolerance) {
   for (const nlohmann::json& golden : goldens()) {
     SCOPED_TRACE(golden.at("model").get<std::string>());
-    const auto folder = std::filesystem::path(goldens_folder()) / "models" / golden.at("model").get<std::string>();
+    const auto folder =
+        std::filesystem::path(goldens_folder()) / "models" / golden.at("model").get<std::string>();
     Llama model = Llama::load(device, folder, {});
     const auto& inputs = golden.at("input_ids");
     for (size_t i = 0; i < inputs.size(); ++i) {
       const std::vector<int32_t> ids = inputs[i];
       const Tensor hidden = model.forward_packed(ids, std::vector<int32_t>(ids.size(), 0));
       const std::vector<int32_t> targets(ids.begin() + 1, ids.end());
-      expect_close(model.log_probs(hidden.rows(0, hidden.dim(0) - 1), targets), golden.at("token_logprobs")[i], tolerance);
+      expect_close(model.log_probs(hidden.rows(0, hidden.dim(0) - 1), targets),
+                   golden.at("token_logprobs")[i], tolerance);
       const Tensor logits = model.logits(hidden);
       const std::vector<double> last = golden.at("logits_last")[i];
       expect_close(row(logits, logits.dim(0) - 1, static_cast<int64_t>(last.size())), last, tolerance);
@@ -76,22 +80,30 @@ void check_goldens(Device& device, double tolerance) {
   }
 }
 
-// Our own golden: transformers with its norms, rotary embedding and softmax in float64 (tools/golden_forward.py).
+// Our own golden: transformers with its norms, rotary embedding and softmax in float64
+// (tools/golden_forward.py).
 void check_own_golden(Device& device, double tolerance) {
-  const nlohmann::json golden = nlohmann::json::parse(read_file(PORO_SOURCE_DIR "/tests/model/forward_golden.json"));
+  const nlohmann::json golden =
+      nlohmann::json::parse(read_file(PORO_SOURCE_DIR "/tests/model/forward_golden.json"));
   Llama model = golden_model(device);
   const std::vector<int32_t> ids = golden.at("ids");
   const Tensor hidden = model.forward_packed(ids, std::vector<int32_t>(ids.size(), 0));
   const std::vector<int32_t> targets(ids.begin() + 1, ids.end());
-  expect_close(model.log_probs(hidden.rows(0, hidden.dim(0) - 1), targets), golden.at("token_logprobs"), tolerance);
+  expect_close(model.log_probs(hidden.rows(0, hidden.dim(0) - 1), targets), golden.at("token_logprobs"),
+               tolerance);
   const Tensor logits = model.logits(hidden.rows(hidden.dim(0) - 1, 1));
   expect_close(row(logits, 0, logits.dim(1)), golden.at("logits_last"), tolerance);
 }
 
 // Both sides compute in double from the same weights; only the order of sums differs.
-TEST(ForwardGoldens, OwnOnReference) { check_own_golden(*Device::reference(), 1e-12); }
-// The weights are bf16; products of many rows round the activations to bf16 too, where the processor multiplies that.
-TEST(ForwardGoldens, OwnOnCpu) { check_own_golden(*Device::cpu(2), 1e-2); }
+TEST(ForwardGoldens, OwnOnReference) {
+  check_own_golden(*Device::reference(), 1e-12);
+}
+// The weights are bf16; products of many rows round the activations to bf16 too, where the processor
+// multiplies that.
+TEST(ForwardGoldens, OwnOnCpu) {
+  check_own_golden(*Device::cpu(2), 1e-2);
+}
 
 TEST(ForwardGoldens, Reference) {
   if (goldens_folder() == nullptr) GTEST_SKIP() << "set PORO_GOLDENS to the folder with forward.json";

@@ -23,7 +23,8 @@ TEST(GenerationMemory, DividesByTheRanks) {
   const LlamaConfig config = LlamaConfig::named_shape("poro2-70b");
   EXPECT_THROW(plan_gpu_memory({.config = config, .context = 4096, .free = 79 * kGibi}), Error);
   const GenerationMemory one = plan_gpu_memory({.config = config, .context = 4096, .free = 140 * kGibi}),
-                         two = plan_gpu_memory({.config = config, .ranks = 2, .context = 4096, .free = 79 * kGibi});
+                         two = plan_gpu_memory(
+                             {.config = config, .ranks = 2, .context = 4096, .free = 79 * kGibi});
   EXPECT_NEAR(two.weights, one.weights / 2, 0.002 * kGibi);  // Norms are whole on each.
   EXPECT_EQ(two.cache, one.cache / 2);
   EXPECT_LT(two.total(), 68 * kGibi);

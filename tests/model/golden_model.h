@@ -1,4 +1,5 @@
-// The tiny random model of our own goldens: the same weights on every machine, so that only the numbers are stored.
+// The tiny random model of our own goldens: the same weights on every machine, so that only the numbers are
+// stored.
 #pragma once
 
 #include <vector>

@@ -63,12 +63,16 @@ void check_gradients(Device& device, double tolerance) {
   EXPECT_NEAR(std::sqrt(squares), golden.at("grad_norm").get<double>(), tolerance);
 }
 
-TEST(GradientGoldens, Reference) { check_gradients(*Device::reference(), kReferenceTolerance); }
+TEST(GradientGoldens, Reference) {
+  check_gradients(*Device::reference(), kReferenceTolerance);
+}
 TEST(GradientGoldens, Cuda) {
   if (cuda_report().devices.empty()) GTEST_SKIP() << "no NVIDIA GPU on this machine";
   check_gradients(*Device::cuda(0, DType::kF32), kCpuTolerance);
 }
-TEST(GradientGoldens, Cpu) { check_gradients(*Device::cpu(2), kCpuTolerance); }
+TEST(GradientGoldens, Cpu) {
+  check_gradients(*Device::cpu(2), kCpuTolerance);
+}
 
 }  // namespace
 }  // namespace poro

@@ -16,7 +16,8 @@ LlamaConfig small_config() {
 }
 
 TEST(KvCache, GivesEverySequenceItsOwnPages) {
-  const KvCacheOptions options{.max_sequences = 3, .max_positions = 130, .page_size = 64, .dtype = DType::kF32};
+  const KvCacheOptions options{
+      .max_sequences = 3, .max_positions = 130, .page_size = 64, .dtype = DType::kF32};
   const auto device = Device::cpu(1);
   KvCache cache(*device, small_config(), options);
   EXPECT_EQ(cache.keys(1).shape, (Shape{9, 2, 64, 8}));
@@ -33,7 +34,8 @@ TEST(KvCache, GivesEverySequenceItsOwnPages) {
 
 TEST(KvCache, TruncationFreesPages) {
   const auto device = Device::cpu(1);
-  KvCache cache(*device, small_config(), {.max_sequences = 1, .max_positions = 256, .page_size = 64, .dtype = DType::kF32});
+  KvCache cache(*device, small_config(),
+                {.max_sequences = 1, .max_positions = 256, .page_size = 64, .dtype = DType::kF32});
   for (int round = 0; round < 5; ++round) {
     cache.extend(0, 256);
     cache.truncate(0, 65);

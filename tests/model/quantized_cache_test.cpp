@@ -35,7 +35,8 @@ class QuantizedCacheTest : public testing::TestWithParam<DType> {
     const std::vector<NamedTensor> left = named_tensors(a), right = named_tensors(b);
     for (size_t i = 0; i < left.size(); ++i) {
       ASSERT_EQ(left[i].tensor.bytes(), right[i].tensor.bytes()) << left[i].name;
-      EXPECT_EQ(std::memcmp(left[i].tensor.data, right[i].tensor.data, left[i].tensor.bytes()), 0) << left[i].name;
+      EXPECT_EQ(std::memcmp(left[i].tensor.data, right[i].tensor.data, left[i].tensor.bytes()), 0)
+          << left[i].name;
     }
   }
 

@@ -26,7 +26,8 @@ TEST(Embed, CopiesRowsExactly) {
 TEST(Embed, WidensEvery16BitPattern) {
   for (const DType dtype : {DType::kF16, DType::kBF16}) {
     const Guarded table(dtype, {1, 65536}), ids = ints({0}), expected(DType::kF32, {1, 65536});
-    for (int i = 0; i < 65536; ++i) reinterpret_cast<uint16_t*>(table.tensor().data)[i] = static_cast<uint16_t>(i);
+    for (int i = 0; i < 65536; ++i)
+      reinterpret_cast<uint16_t*>(table.tensor().data)[i] = static_cast<uint16_t>(i);
     Reference reference;
     run(reference, Embed{.ids = ids, .table = table, .y = expected});
     on_every_cpu([&](Cpu& cpu) {
@@ -37,7 +38,8 @@ TEST(Embed, WidensEvery16BitPattern) {
         if (std::isnan(want))
           ASSERT_TRUE(std::isnan(got)) << i;
         else
-          ASSERT_EQ(std::bit_cast<uint32_t>(got), std::bit_cast<uint32_t>(want)) << dtype_name(dtype) << " pattern " << i;
+          ASSERT_EQ(std::bit_cast<uint32_t>(got), std::bit_cast<uint32_t>(want))
+              << dtype_name(dtype) << " pattern " << i;
       }
     });
   }

@@ -1,5 +1,6 @@
-// Products with int8 and int4 weights: close to the reference (the activations lose a little), exactly what the definition says
-// up to the rounding of float sums, and the same bits on every instruction set, for every number of threads and tokens.
+// Products with int8 and int4 weights: close to the reference (the activations lose a little), exactly what
+// the definition says up to the rounding of float sums, and the same bits on every instruction set, for every
+// number of threads and tokens.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -20,7 +21,8 @@ std::vector<float> normal_numbers(int64_t count, uint64_t seed) {
   Random random(seed);
   std::vector<float> values;
   for (int64_t i = 0; i < count; ++i)
-    values.push_back(static_cast<float>(std::sqrt(-2 * std::log(1 - random.uniform())) * std::cos(6.283185307179586 * random.uniform())));
+    values.push_back(static_cast<float>(std::sqrt(-2 * std::log(1 - random.uniform())) *
+                                        std::cos(6.283185307179586 * random.uniform())));
   return values;
 }
 
@@ -45,12 +47,14 @@ struct Case {
         x(arena.tensor(DType::kF32, {tokens, shape[1]})),
         w(quantized_matrix(arena, {.dtype = dtype, .shape = shape})),
         residual(arena.tensor(DType::kF32, {tokens, shape[0]})) {
-    const std::vector<float> x_values = normal_numbers(x.elements(), 1), w_values = normal_numbers(shape.elements(), 2),
+    const std::vector<float> x_values = normal_numbers(x.elements(), 1),
+                             w_values = normal_numbers(shape.elements(), 2),
                              r_values = normal_numbers(residual.elements(), 3);
     std::copy(x_values.begin(), x_values.end(), x.as<float>());
     std::copy(r_values.begin(), r_values.end(), residual.as<float>());
     const Matrix plain{.values = arena.tensor(DType::kF32, shape), .quantization = {}};
-    for (int64_t i = 0; i < shape.elements(); ++i) plain.values.as<float>()[i] = 0.02f * w_values[static_cast<size_t>(i)];
+    for (int64_t i = 0; i < shape.elements(); ++i)
+      plain.values.as<float>()[i] = 0.02f * w_values[static_cast<size_t>(i)];
     ThreadPool pool(2);
     quantize(pool, plain, w);
   }
@@ -60,7 +64,8 @@ struct Case {
     Cpu cpu(threads);
     unsetenv("PORO_CPU_ISA");
     std::vector<float> y(static_cast<size_t>(residual.elements()) + 16, kGuard);
-    const Tensor out{.data = reinterpret_cast<std::byte*>(y.data()), .dtype = DType::kF32, .shape = residual.shape};
+    const Tensor out{
+        .data = reinterpret_cast<std::byte*>(y.data()), .dtype = DType::kF32, .shape = residual.shape};
     linear_quantized(cpu, {.x = x, .w = w, .y = out, .residual = has_residual ? residual : Tensor{}});
     for (int i = 0; i < 16; ++i) EXPECT_EQ(y[y.size() - 1 - static_cast<size_t>(i)], kGuard) << isa;
     y.resize(y.size() - 16);
@@ -85,7 +90,8 @@ struct Case {
         float largest = 0;
         const int64_t end = std::min(inputs, begin + columns);
         for (int64_t i = begin; i < end; ++i) largest = std::max(largest, std::fabs(from[i]));
-        for (int64_t i = begin; i < end; ++i) to[i] = std::nearbyint(from[i] * (127.0f / largest)) * (largest / 127.0f);
+        for (int64_t i = begin; i < end; ++i)
+          to[i] = std::nearbyint(from[i] * (127.0f / largest)) * (largest / 127.0f);
       }
     return rounded;
   }
@@ -118,8 +124,10 @@ TEST(LinearQuantized, EveryLevelAgreesWithTheReference) {
           for (const char* isa : levels())
             for (const int threads : {1, 3}) {
               const std::vector<float> y = c.run_on(isa, threads, has_residual);
-              // A step of the activations is 2.5 to 3 deviations / 127, so its rounding costs 0.6 to 0.7 %; groups of a few columns more.
-              EXPECT_LT(relative_error(y, exact), shape[1] < 64 ? 0.03 : 0.012) << isa << ' ' << tokens << shape.str();
+              // A step of the activations is 2.5 to 3 deviations / 127, so its rounding costs 0.6 to 0.7 %;
+              // groups of a few columns more.
+              EXPECT_LT(relative_error(y, exact), shape[1] < 64 ? 0.03 : 0.012)
+                  << isa << ' ' << tokens << shape.str();
               // What is left are float sums and scales that differ in the last bit.
               EXPECT_LT(relative_error(y, rounded), 1e-6) << isa << ' ' << tokens << shape.str();
               if (first.empty()) first = y;
@@ -139,7 +147,8 @@ TEST(LinearQuantized, ATokenDoesNotDependOnItsCompany) {
       unsetenv("PORO_CPU_ISA");
       for (const int64_t token : {0, 7, 511, 512, 599}) {
         std::vector<float> y(96);
-        const Tensor out{.data = reinterpret_cast<std::byte*>(y.data()), .dtype = DType::kF32, .shape = {1, 96}};
+        const Tensor out{
+            .data = reinterpret_cast<std::byte*>(y.data()), .dtype = DType::kF32, .shape = {1, 96}};
         linear_quantized(cpu, {.x = c.x.rows(token, 1), .w = c.w, .y = out, .residual = {}});
         EXPECT_TRUE(std::equal(y.begin(), y.end(), all.begin() + token * 96)) << isa << ' ' << token;
       }
@@ -155,7 +164,8 @@ TEST(LinearQuantized, AddsToYInPlace) {
     Cpu cpu(2);
     unsetenv("PORO_CPU_ISA");
     std::vector<float> y(c.residual.as<float>(), c.residual.as<float>() + c.residual.elements());
-    const Tensor out{.data = reinterpret_cast<std::byte*>(y.data()), .dtype = DType::kF32, .shape = c.residual.shape};
+    const Tensor out{
+        .data = reinterpret_cast<std::byte*>(y.data()), .dtype = DType::kF32, .shape = c.residual.shape};
     linear_quantized(cpu, {.x = c.x, .w = c.w, .y = out, .residual = out});
     EXPECT_EQ(y, expected) << isa;
   }

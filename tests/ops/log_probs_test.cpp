@@ -20,7 +20,8 @@ TEST(LogProbs, EqualsTheReference) {
         const Guarded logp(DType::kF32, {tokens});
         run(cpu, LogProbs{.logits = logits, .targets = targets, .logp = logp});
         for (int64_t t = 0; t < tokens; ++t)
-          EXPECT_NEAR(load_element(logp, t), load_element(expected, t), 1e-6 * std::max(1.0, std::abs(load_element(expected, t))));
+          EXPECT_NEAR(load_element(logp, t), load_element(expected, t),
+                      1e-6 * std::max(1.0, std::abs(load_element(expected, t))));
       });
     }
   }
@@ -29,7 +30,8 @@ TEST(LogProbs, EqualsTheReference) {
 // A token that is ruled out has the logit -infinity.
 TEST(LogProbs, AllowsMinusInfinity) {
   on_every_cpu([&](Cpu& cpu) {
-    const Guarded logits = random_tensor(DType::kF32, {1, 50}, 1), targets = ints({49}), logp(DType::kF32, {1});
+    const Guarded logits = random_tensor(DType::kF32, {1, 50}, 1), targets = ints({49}),
+                  logp(DType::kF32, {1});
     for (int i = 0; i < 49; ++i) logits.tensor().as<float>()[i] = -INFINITY;
     run(cpu, LogProbs{.logits = logits, .targets = targets, .logp = logp});
     EXPECT_EQ(logp.tensor().as<float>()[0], 0.0f);

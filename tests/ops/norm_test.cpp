@@ -9,7 +9,8 @@ namespace {
 TEST(RmsNorm, EqualsTheReference) {
   for (const NormCase& c : kNormCases) {
     SCOPED_TRACE(testing::Message() << c.tokens << " x " << c.width);
-    const Guarded x = random_tensor(DType::kF32, {c.tokens, c.width}, 1), w = random_tensor(c.weights, {c.width}, 2);
+    const Guarded x = random_tensor(DType::kF32, {c.tokens, c.width}, 1),
+                  w = random_tensor(c.weights, {c.width}, 2);
     const Guarded expected(DType::kF64, {c.tokens, c.width}), expected_rstd(DType::kF64, {c.tokens});
     Reference reference;
     run(reference, RmsNorm{.x = x, .w = w, .y = expected, .rstd = expected_rstd});

@@ -1,5 +1,5 @@
-// What the tests of ops share: tensors with guards around them, random or poisoned; every instruction set this machine has;
-// and the comparison with the reference backend.
+// What the tests of ops share: tensors with guards around them, random or poisoned; every instruction set
+// this machine has; and the comparison with the reference backend.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +16,8 @@
 
 namespace poro {
 
-// A tensor that owns its memory. Every element starts as NaN (i32: -1); bytes before and after it must not change.
+// A tensor that owns its memory. Every element starts as NaN (i32: -1); bytes before and after it must not
+// change.
 class Guarded {
  public:
   Guarded(DType dtype, Shape shape) : view_{.data = nullptr, .dtype = dtype, .shape = shape} {
@@ -28,14 +29,17 @@ class Guarded {
   ~Guarded() {
     if (memory_.empty()) return;  // Moved from.
     const auto is_intact = [](std::byte value) { return value == std::byte{kPattern}; };
-    EXPECT_TRUE(std::all_of(memory_.begin(), memory_.begin() + kGuard, is_intact)) << "written before " << view_.str();
-    EXPECT_TRUE(std::all_of(memory_.end() - kGuard, memory_.end(), is_intact)) << "written behind " << view_.str();
+    EXPECT_TRUE(std::all_of(memory_.begin(), memory_.begin() + kGuard, is_intact))
+        << "written before " << view_.str();
+    EXPECT_TRUE(std::all_of(memory_.end() - kGuard, memory_.end(), is_intact))
+        << "written behind " << view_.str();
   }
   operator const Tensor&() const { return view_; }  // NOLINT: it is a tensor.
   const Tensor& tensor() const { return view_; }
 
  private:
-  static constexpr int64_t kGuard = 256;  // A multiple of 64, so that alignment is the allocator's: not more than 16.
+  static constexpr int64_t kGuard =
+      256;  // A multiple of 64, so that alignment is the allocator's: not more than 16.
   static constexpr unsigned char kPattern = 0xa5;
   std::vector<std::byte> memory_;
   Tensor view_;
@@ -54,7 +58,9 @@ inline Guarded ints(const std::vector<int32_t>& values, Shape shape) {
   std::copy(values.begin(), values.end(), result.tensor().as<int32_t>());
   return result;
 }
-inline Guarded ints(const std::vector<int32_t>& values) { return ints(values, {static_cast<int64_t>(values.size())}); }
+inline Guarded ints(const std::vector<int32_t>& values) {
+  return ints(values, {static_cast<int64_t>(values.size())});
+}
 
 inline Guarded copy_as(DType dtype, const Tensor& source) {
   Guarded result(dtype, source.shape);
@@ -67,14 +73,16 @@ inline void expect_close(const Tensor& actual, const Tensor& expected, double to
   ASSERT_EQ(actual.shape, expected.shape);
   double largest = 0, worst = 0;
   int64_t where = 0;
-  for (int64_t i = 0; i < expected.elements(); ++i) largest = std::max(largest, std::abs(load_element(expected, i)));
+  for (int64_t i = 0; i < expected.elements(); ++i)
+    largest = std::max(largest, std::abs(load_element(expected, i)));
   for (int64_t i = 0; i < expected.elements(); ++i) {
     const double error = std::abs(load_element(actual, i) - load_element(expected, i));
     if (!(error <= worst)) worst = error, where = i;  // Catches NaN.
     if (std::isnan(error)) break;
   }
-  EXPECT_LE(worst, tolerance * largest) << "element " << where << ": " << load_element(actual, where) << " instead of "
-                                        << load_element(expected, where) << "; largest " << largest;
+  EXPECT_LE(worst, tolerance * largest)
+      << "element " << where << ": " << load_element(actual, where) << " instead of "
+      << load_element(expected, where) << "; largest " << largest;
 }
 
 inline bool equal_bits(const Tensor& a, const Tensor& b) {

@@ -15,7 +15,8 @@ namespace {
 
 enum class Tails { kNormal, kHeavy };
 
-// Normal numbers of deviation 0.02, or Student's t with five degrees of freedom: what trained weights look like at their worst.
+// Normal numbers of deviation 0.02, or Student's t with five degrees of freedom: what trained weights look
+// like at their worst.
 std::vector<float> random_weights(int64_t count, Tails tails, uint64_t seed) {
   Random random(seed);
   const auto normal = [&] {
@@ -36,8 +37,10 @@ std::vector<float> random_weights(int64_t count, Tails tails, uint64_t seed) {
 }
 
 struct Source {
-  Source(DType dtype, Shape shape, const std::vector<float>& values) : arena("source"), matrix{arena.tensor(dtype, shape), {}} {
-    for (size_t i = 0; i < values.size(); ++i) store_element(matrix.values, static_cast<int64_t>(i), static_cast<double>(values[i]));
+  Source(DType dtype, Shape shape, const std::vector<float>& values)
+      : arena("source"), matrix{arena.tensor(dtype, shape), {}} {
+    for (size_t i = 0; i < values.size(); ++i)
+      store_element(matrix.values, static_cast<int64_t>(i), static_cast<double>(values[i]));
   }
   Arena arena;
   Matrix matrix;
@@ -64,7 +67,8 @@ TEST(Quantize, BlocksHoldTheShape) {
   EXPECT_EQ(block_shape({.dtype = DType::kI4, .shape = {33, 65}}), (Shape{2, 2, 64 + 32 * 32}));
 }
 
-// The limits are the errors of a uniform 8-bit and the measured ones of a 16-level code with the best scale, plus a tenth.
+// The limits are the errors of a uniform 8-bit and the measured ones of a 16-level code with the best scale,
+// plus a tenth.
 TEST(Quantize, LosesLittle) {
   struct Case {
     DType dtype;
@@ -87,20 +91,23 @@ TEST(Quantize, LosesLittle) {
 TEST(Quantize, TakesAnyShapeAndSourceType) {
   for (const DType dtype : {DType::kI8, DType::kI4})
     for (const DType source_dtype : {DType::kF32, DType::kF16, DType::kBF16})
-      for (const Shape& shape : {Shape{1, 1}, Shape{33, 65}, Shape{31, 128}, Shape{64, 176}, Shape{7, 1000}}) {
+      for (const Shape& shape :
+           {Shape{1, 1}, Shape{33, 65}, Shape{31, 128}, Shape{64, 176}, Shape{7, 1000}}) {
         const Source source(source_dtype, shape, random_weights(shape.elements(), Tails::kNormal, 2));
         ThreadPool pool(2);
         Arena arena("target");
         const Matrix target = quantized_matrix(arena, {.dtype = dtype, .shape = shape});
         quantize(pool, source.matrix, target);
-        EXPECT_LT(relative_error(source.matrix, target), dtype == DType::kI8 ? 1e-4 : 1.2e-2) << source.matrix.values.str();
+        EXPECT_LT(relative_error(source.matrix, target), dtype == DType::kI8 ? 1e-4 : 1.2e-2)
+            << source.matrix.values.str();
       }
 }
 
 TEST(Quantize, KeepsExactValues) {
   // Powers of two times the levels come back exactly: the search finds the scale they were made with.
   std::vector<float> values;
-  for (int i = 0; i < 64; ++i) values.push_back(static_cast<float>(kInt4Levels[static_cast<size_t>(i % 16)]) * 0.0078125f);
+  for (int i = 0; i < 64; ++i)
+    values.push_back(static_cast<float>(kInt4Levels[static_cast<size_t>(i % 16)]) * 0.0078125f);
   const Source source(DType::kF32, {1, 64}, values);
   ThreadPool pool(1);
   Arena arena("target");

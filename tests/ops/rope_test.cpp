@@ -15,7 +15,8 @@ TEST(Rope, EqualsTheReference) {
     places.back() = 131071;  // The last position of a long context turns furthest.
     const Guarded positions = ints(places), frequencies(DType::kF64, {c.head_dim / 2});
     for (int64_t i = 0; i < c.head_dim / 2; ++i)
-      frequencies.tensor().as<double>()[i] = std::pow(500000.0, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
+      frequencies.tensor().as<double>()[i] =
+          std::pow(500000.0, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
     const Guarded expected = copy_as(DType::kF64, x);
     Reference reference;
     run(reference, Rope{.x = expected, .positions = positions, .frequencies = frequencies});

@@ -9,7 +9,8 @@ namespace {
 TEST(SwiGlu, EqualsTheReference) {
   for (const auto& [tokens, width] : kGateCases) {
     SCOPED_TRACE(testing::Message() << tokens << " x " << width);
-    const Guarded gate = random_tensor(DType::kF32, {tokens, width}, 1, 3.0), up = random_tensor(DType::kF32, {tokens, width}, 2);
+    const Guarded gate = random_tensor(DType::kF32, {tokens, width}, 1, 3.0),
+                  up = random_tensor(DType::kF32, {tokens, width}, 2);
     const Guarded expected(DType::kF64, {tokens, width});
     Reference reference;
     run(reference, SwiGlu{.gate = gate, .up = up, .y = expected});
@@ -24,13 +25,15 @@ TEST(SwiGlu, EqualsTheReference) {
   }
 }
 
-// With up = 1 and the gate over the whole range of floats: each element on its own within 4 units in the last place, so this
-// is the test of the kernels' exponential.
+// With up = 1 and the gate over the whole range of floats: each element on its own within 4 units in the last
+// place, so this is the test of the kernels' exponential.
 TEST(SwiGlu, IsExactOverTheRangeOfExp) {
   constexpr int64_t kCount = 20001;
-  const Guarded gate(DType::kF32, {1, kCount}), up(DType::kF32, {1, kCount}), expected(DType::kF64, {1, kCount});
+  const Guarded gate(DType::kF32, {1, kCount}), up(DType::kF32, {1, kCount}),
+      expected(DType::kF64, {1, kCount});
   for (int64_t i = 0; i < kCount; ++i) {
-    gate.tensor().as<float>()[i] = static_cast<float>(static_cast<double>(i - kCount / 2) * 87.0 / (kCount / 2));
+    gate.tensor().as<float>()[i] =
+        static_cast<float>(static_cast<double>(i - kCount / 2) * 87.0 / (kCount / 2));
     up.tensor().as<float>()[i] = 1.0f;
   }
   Reference reference;
@@ -40,7 +43,8 @@ TEST(SwiGlu, IsExactOverTheRangeOfExp) {
     run(cpu, SwiGlu{.gate = gate, .up = up, .y = y});
     for (int64_t i = 0; i < kCount; ++i) {
       const double want = load_element(expected, i);
-      ASSERT_LE(std::abs(load_element(y, i) - want), 4 * 1.2e-7 * std::abs(want) + 1e-36) << gate.tensor().as<float>()[i];
+      ASSERT_LE(std::abs(load_element(y, i) - want), 4 * 1.2e-7 * std::abs(want) + 1e-36)
+          << gate.tensor().as<float>()[i];
     }
   });
 }

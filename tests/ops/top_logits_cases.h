@@ -8,7 +8,8 @@
 
 namespace poro {
 
-// Six rows: random, with equals at the top, a NaN, an infinity, all equal, and one token far above the others.
+// Six rows: random, with equals at the top, a NaN, an infinity, all equal, and one token far above the
+// others.
 inline Guarded top_logits_rows(int64_t vocab) {
   Guarded logits = random_tensor(DType::kF32, {6, vocab}, static_cast<uint64_t>(vocab), 3.0);
   for (const int64_t id : {vocab - 1, vocab / 2, int64_t{0}}) store_element(logits, vocab + id, 20.0);
@@ -23,10 +24,14 @@ inline Guarded top_logits_rows(int64_t vocab) {
 struct TopLogitsOut {
   Guarded ids, values, counts, totals;
   TopLogitsOut(int64_t places)  // NOLINT: of so many places.
-      : ids(DType::kI32, {6, places}), values(DType::kF32, {6, places}), counts(DType::kI32, {6}), totals(DType::kF64, {6}) {}
+      : ids(DType::kI32, {6, places}),
+        values(DType::kF32, {6, places}),
+        counts(DType::kI32, {6}),
+        totals(DType::kF64, {6}) {}
 };
 
-inline void expect_top_logits(const Tensor& logits, const Tensor& temperatures, const TopLogitsOut& out, int64_t least_count) {
+inline void expect_top_logits(const Tensor& logits, const Tensor& temperatures, const TopLogitsOut& out,
+                              int64_t least_count) {
   const int64_t vocab = logits.dim(1), places = out.ids.tensor().dim(1);
   for (int64_t t = 0; t < 6; ++t) {
     SCOPED_TRACE(t);
@@ -37,7 +42,8 @@ inline void expect_top_logits(const Tensor& logits, const Tensor& temperatures, 
       continue;
     }
     ASSERT_LE(count, std::min(places, vocab));
-    ASSERT_GE(count, t == 5 ? 1 : std::min(least_count, vocab));  // Far below the highest nothing is looked for.
+    ASSERT_GE(count,
+              t == 5 ? 1 : std::min(least_count, vocab));  // Far below the highest nothing is looked for.
     std::set<int32_t> ids;
     double least = INFINITY, highest = -INFINITY, total = 0;
     for (int64_t i = 0; i < count; ++i) {

@@ -97,8 +97,12 @@ std::byte* grown(Cuda::State::Growing& growing, size_t bytes) {
 
 }  // namespace
 
-std::byte* Cuda::scratch(size_t bytes) { return grown(state_->scratch, bytes); }
-std::byte* Cuda::operands(size_t bytes) { return grown(state_->operands, bytes); }
+std::byte* Cuda::scratch(size_t bytes) {
+  return grown(state_->scratch, bytes);
+}
+std::byte* Cuda::operands(size_t bytes) {
+  return grown(state_->operands, bytes);
+}
 
 namespace gpu {
 
@@ -154,9 +158,11 @@ void zero(Cuda& cuda, const Tensor& tensor) {
 
 void copy_columns(Cuda& cuda, const Tensor& from, int64_t first, const Tensor& to) {
   const size_t element = static_cast<size_t>(dtype_bits(to.dtype) / 8);
-  const size_t wide = static_cast<size_t>(from.dim(1)) * element, narrow = static_cast<size_t>(to.dim(1)) * element;
-  CUDA_CHECK(cudaMemcpy2DAsync(to.data, narrow, from.data + static_cast<size_t>(first) * element, wide, narrow,
-                               static_cast<size_t>(to.dim(0)), cudaMemcpyDeviceToDevice, cuda.state().stream));
+  const size_t wide = static_cast<size_t>(from.dim(1)) * element,
+               narrow = static_cast<size_t>(to.dim(1)) * element;
+  CUDA_CHECK(cudaMemcpy2DAsync(to.data, narrow, from.data + static_cast<size_t>(first) * element, wide,
+                               narrow, static_cast<size_t>(to.dim(0)), cudaMemcpyDeviceToDevice,
+                               cuda.state().stream));
 }
 
 void synchronize(Cuda& cuda) {

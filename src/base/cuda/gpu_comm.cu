@@ -1,7 +1,7 @@
-// Ranks with a GPU each: what lies on the GPUs goes between them through NCCL, or, where it is little, through
-// each other's memory (peer_sums.h), on the device's stream and in order with its ops; everything else goes
-// the way of the host's ranks. NCCL takes its sums in an order that
-// its choice of ring fixes, so a run repeats bit for bit on the same machines.
+// Ranks with a GPU each: what lies on the GPUs goes between them through NCCL, or, where it is little,
+// through each other's memory (peer_sums.h), on the device's stream and in order with its ops; everything
+// else goes the way of the host's ranks. NCCL takes its sums in an order that its choice of ring fixes, so a
+// run repeats bit for bit on the same machines.
 #include <nccl.h>
 
 #include <array>
@@ -78,7 +78,8 @@ class GpuComm final : public Comm {
   }
   void sum_onto(const Tensor& part, const Tensor& residual, const Tensor& to) override {
     if (part.place == Place::kHost) return host_->sum_onto(part, residual, to);
-    if (peers_ != nullptr && part.elements() <= PeerSums::kMostElements) return peers_->sum_onto(part, residual, to);
+    if (peers_ != nullptr && part.elements() <= PeerSums::kMostElements)
+      return peers_->sum_onto(part, residual, to);
     all_reduce(part);
     add_on_gpu(*cuda_, part, residual, to);
   }

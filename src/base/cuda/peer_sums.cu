@@ -1,14 +1,14 @@
-#include "base/cuda/peer_sums.h"
-
 #include <array>
 
+#include "base/cuda/peer_sums.h"
 #include "base/log.h"
 
 namespace poro {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kMostBlocks = 128;  // All run at once on any GPU of today, so that none waits for a block that waits for it.
+constexpr int kMostBlocks =
+    128;  // All run at once on any GPU of today, so that none waits for a block that waits for it.
 constexpr size_t kPacketBytes = 16;  // Two numbers and their marks.
 // Sums take turns with two places: a GPU is at most one sum ahead of another.
 constexpr size_t kPlaceBytes = static_cast<size_t>(PeerSums::kMostElements) / 2 * kPacketBytes;
@@ -22,7 +22,8 @@ struct Values {
   const void* data;
   bool is_f32;
 
-  __device__ float2 pair(int64_t i) const {  // Past the L1 cache: the kernel before this one may still have run when it began.
+  __device__ float2
+  pair(int64_t i) const {  // Past the L1 cache: the kernel before this one may still have run when it began.
     if (data == nullptr) return {0, 0};
     if (is_f32) return __ldcg(static_cast<const float2*>(data) + i);
     const uint32_t both = __ldcg(static_cast<const uint32_t*>(data) + i);
@@ -50,8 +51,8 @@ __device__ void store_pair(const Sum& s, int64_t i, float2 value) {
 
 // Halves of a packet arrive whole, so each has its mark.
 __device__ void send(uint4* to, float2 value, uint32_t mark) {
-  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %2};" ::"l"(to), "r"(__float_as_uint(value.x)), "r"(mark),
-               "r"(__float_as_uint(value.y))
+  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %2};" ::"l"(to), "r"(__float_as_uint(value.x)),
+               "r"(mark), "r"(__float_as_uint(value.y))
                : "memory");
 }
 __device__ float2 receive(const uint4* from, uint32_t mark) {
@@ -78,12 +79,14 @@ __global__ void __launch_bounds__(kThreads) sum_kernel(const __grid_constant__ S
     const float2 mine = s.part.pair(i);
 #pragma unroll
     for (int other = 0; other < PeerSums::kMostRanks; ++other)
-      if (other < s.ranks && other != s.rank) send(s.sent[other] + place + s.rank * kPlacePackets + i, mine, mark);
+      if (other < s.ranks && other != s.rank)
+        send(s.sent[other] + place + s.rank * kPlacePackets + i, mine, mark);
   }
   for (int64_t i = first; i < s.pairs; i += step) {
     float2 sum = {0, 0};
     for (int from = 0; from < s.ranks; ++from) {  // In the order of ranks, so that all have the same bits.
-      const float2 value = from == s.rank ? s.part.pair(i) : receive(s.received + place + from * kPlacePackets + i, mark);
+      const float2 value =
+          from == s.rank ? s.part.pair(i) : receive(s.received + place + from * kPlacePackets + i, mark);
       sum = {sum.x + value.x, sum.y + value.y};
     }
     const float2 residual = s.residual.pair(i);
@@ -97,7 +100,8 @@ __global__ void __launch_bounds__(kThreads) sum_kernel(const __grid_constant__ S
 }
 
 __global__ void add_kernel(const Sum s) {
-  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < s.pairs; i += int64_t{gridDim.x} * kThreads) {
+  for (int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x; i < s.pairs;
+       i += int64_t{gridDim.x} * kThreads) {
     const float2 a = s.part.pair(i), b = s.residual.pair(i);
     store_pair(s, i, {a.x + b.x, a.y + b.y});
   }
@@ -109,7 +113,8 @@ Values values_of(const Tensor& tensor) {
 }
 
 Sum sum_of(const Tensor& part, const Tensor& residual, const Tensor& to) {
-  CHECK(part.elements() == to.elements() && (!residual || residual.elements() == to.elements()) && to.elements() % 2 == 0,
+  CHECK(part.elements() == to.elements() && (!residual || residual.elements() == to.elements()) &&
+            to.elements() % 2 == 0,
         "{} and {} to {}", part.str(), residual.str(), to.str());
   return {.part = values_of(part),
           .residual = values_of(residual),
@@ -118,7 +123,9 @@ Sum sum_of(const Tensor& part, const Tensor& residual, const Tensor& to) {
           .pairs = to.elements() / 2};
 }
 
-int blocks_for(int64_t pairs) { return static_cast<int>(std::min<int64_t>((pairs + kThreads - 1) / kThreads, kMostBlocks)); }
+int blocks_for(int64_t pairs) {
+  return static_cast<int>(std::min<int64_t>((pairs + kThreads - 1) / kThreads, kMostBlocks));
+}
 
 }  // namespace
 
@@ -135,7 +142,8 @@ std::unique_ptr<PeerSums> PeerSums::open(Cuda& cuda, Comm& host) {
   Card mine = {};
   if (ranks <= kMostRanks && (sums->memory_ = gpu::allocate(cuda, bytes)) != nullptr) {
     const Progress first = {.mark = 1, .blocks_done = 0};
-    CUDA_CHECK(cudaMemcpy(sums->memory_ + bytes - sizeof(Progress), &first, sizeof(Progress), cudaMemcpyHostToDevice));
+    CUDA_CHECK(cudaMemcpy(sums->memory_ + bytes - sizeof(Progress), &first, sizeof(Progress),
+                          cudaMemcpyHostToDevice));
     mine.is_there = cudaIpcGetMemHandle(&mine.memory, sums->memory_) == cudaSuccess;
   }
   std::vector<Card> cards(ranks);
@@ -146,7 +154,8 @@ std::unique_ptr<PeerSums> PeerSums::open(Cuda& cuda, Comm& host) {
     is_open = is_open && cards[rank].is_there;
     if (!is_open || static_cast<int>(rank) == sums->rank_) continue;
     void* memory = nullptr;
-    is_open = cudaIpcOpenMemHandle(&memory, cards[rank].memory, cudaIpcMemLazyEnablePeerAccess) == cudaSuccess;
+    is_open =
+        cudaIpcOpenMemHandle(&memory, cards[rank].memory, cudaIpcMemLazyEnablePeerAccess) == cudaSuccess;
     sums->theirs_[rank] = static_cast<std::byte*>(memory);
   }
   cudaGetLastError();  // What failed above is said by is_open.
@@ -170,7 +179,8 @@ void PeerSums::sum_onto(const Tensor& part, const Tensor& residual, const Tensor
   sum.rank = rank_;
   sum.ranks = ranks_;
   sum.received = reinterpret_cast<uint4*>(memory_);
-  for (int other = 0; other < ranks_; ++other) sum.sent[other] = reinterpret_cast<uint4*>(theirs_[static_cast<size_t>(other)]);
+  for (int other = 0; other < ranks_; ++other)
+    sum.sent[other] = reinterpret_cast<uint4*>(theirs_[static_cast<size_t>(other)]);
   sum.progress = reinterpret_cast<Progress*>(memory_ + 2 * static_cast<size_t>(ranks_) * kPlaceBytes);
   // The products around it overlap with it (ops/cuda/weight_ring.h).
   cudaLaunchAttribute overlap = {};
@@ -187,7 +197,8 @@ void PeerSums::sum_onto(const Tensor& part, const Tensor& residual, const Tensor
 
 void add_on_gpu(Cuda& cuda, const Tensor& part, const Tensor& residual, const Tensor& to) {
   const Sum sum = sum_of(part, residual, to);
-  const int blocks = static_cast<int>(std::min<int64_t>((sum.pairs + kThreads - 1) / kThreads, 16 * cuda.state().num_multiprocessors()));
+  const int blocks = static_cast<int>(
+      std::min<int64_t>((sum.pairs + kThreads - 1) / kThreads, 16 * cuda.state().num_multiprocessors()));
   add_kernel<<<blocks, kThreads, 0, cuda.state().stream>>>(sum);
   CUDA_CHECK_LAUNCH();
 }

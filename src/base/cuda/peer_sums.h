@@ -29,7 +29,7 @@ class PeerSums {
 
   Cuda* cuda_;
   int rank_ = 0, ranks_ = 1;
-  std::byte* memory_ = nullptr;    // What the others write, and the number of the next sum.
+  std::byte* memory_ = nullptr;     // What the others write, and the number of the next sum.
   std::vector<std::byte*> theirs_;  // The others' memory as this GPU sees it; null for this rank.
 };
 

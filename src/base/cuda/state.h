@@ -1,5 +1,5 @@
-// What a Cuda device is made of, for the files under cuda/ folders: the stream, cuBLASLt, what the GPU is; and how calls of the
-// CUDA runtime are checked.
+// What a Cuda device is made of, for the files under cuda/ folders: the stream, cuBLASLt, what the GPU is;
+// and how calls of the CUDA runtime are checked.
 #pragma once
 
 #include <cublasLt.h>
@@ -13,19 +13,20 @@
 namespace poro {
 
 // After start a failing GPU ends the process with the call's name; the last checkpoint is whole.
-#define CUDA_CHECK(call)                                                                                            \
-  do {                                                                                                              \
-    const cudaError_t cuda_status_ = (call);                                                                        \
-    CHECK(cuda_status_ == cudaSuccess, "CUDA: {}", cudaGetErrorString(cuda_status_));                               \
+#define CUDA_CHECK(call)                                                              \
+  do {                                                                                \
+    const cudaError_t cuda_status_ = (call);                                          \
+    CHECK(cuda_status_ == cudaSuccess, "CUDA: {}", cudaGetErrorString(cuda_status_)); \
   } while (false)
 
-// After a launch `kernel<<<...>>>(...)`: the launch itself was right. Faults inside kernels show at the next copy.
+// After a launch `kernel<<<...>>>(...)`: the launch itself was right. Faults inside kernels show at the next
+// copy.
 #define CUDA_CHECK_LAUNCH() CUDA_CHECK(cudaGetLastError())
 
-#define CUBLAS_CHECK(call)                                                                                          \
-  do {                                                                                                              \
-    const cublasStatus_t cublas_status_ = (call);                                                                   \
-    CHECK(cublas_status_ == CUBLAS_STATUS_SUCCESS, "cuBLAS: {}", cublasLtGetStatusString(cublas_status_));          \
+#define CUBLAS_CHECK(call)                                                                                 \
+  do {                                                                                                     \
+    const cublasStatus_t cublas_status_ = (call);                                                          \
+    CHECK(cublas_status_ == CUBLAS_STATUS_SUCCESS, "cuBLAS: {}", cublasLtGetStatusString(cublas_status_)); \
   } while (false)
 
 struct Cuda::State {
@@ -58,13 +59,21 @@ struct Cuda::State {
 template <DType>
 struct GpuElement;
 template <>
-struct GpuElement<DType::kF32> { using Type = float; };
+struct GpuElement<DType::kF32> {
+  using Type = float;
+};
 template <>
-struct GpuElement<DType::kBF16> { using Type = __nv_bfloat16; };
+struct GpuElement<DType::kBF16> {
+  using Type = __nv_bfloat16;
+};
 template <>
-struct GpuElement<DType::kF16> { using Type = __half; };
+struct GpuElement<DType::kF16> {
+  using Type = __half;
+};
 template <>
-struct GpuElement<DType::kF64> { using Type = double; };
+struct GpuElement<DType::kF64> {
+  using Type = double;
+};
 
 // The elements of a tensor in the GPU's own type; the dtype must match.
 template <class T>

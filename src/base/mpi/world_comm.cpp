@@ -1,5 +1,5 @@
-// Ranks as processes that mpirun or srun started: MPI. Between CPU processes it carries everything; counts are in blocks of 64
-// bytes where that fits, because MPI counts in 32 bits.
+// Ranks as processes that mpirun or srun started: MPI. Between CPU processes it carries everything; counts
+// are in blocks of 64 bytes where that fits, because MPI counts in 32 bits.
 #define OMPI_SKIP_MPICXX 1  // The C++ bindings were taken out of MPI, and need a library of their own.
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
@@ -16,7 +16,8 @@ namespace {
 
 constexpr size_t kBlock = 64;
 
-// MPI's own errors end the process with a message that names call and rank (MPI_ERRORS_ARE_FATAL), so results need no check.
+// MPI's own errors end the process with a message that names call and rank (MPI_ERRORS_ARE_FATAL), so results
+// need no check.
 class MpiComm final : public Comm {
  public:
   enum class Owns { kComm, kWorld };
@@ -40,7 +41,8 @@ class MpiComm final : public Comm {
   void all_gather(std::span<const std::byte> part, std::span<std::byte> whole) override {
     const Amount amount = amount_of(part.size());
     const bool is_in_place = part.data() == whole.data() + static_cast<size_t>(rank_) * part.size();
-    MPI_Allgather(is_in_place ? MPI_IN_PLACE : part.data(), amount.count, amount.type, whole.data(), amount.count, amount.type, comm_);
+    MPI_Allgather(is_in_place ? MPI_IN_PLACE : part.data(), amount.count, amount.type, whole.data(),
+                  amount.count, amount.type, comm_);
   }
 
   void all_to_all(std::span<const std::byte> from, std::span<std::byte> to) override {
@@ -48,7 +50,8 @@ class MpiComm final : public Comm {
     MPI_Alltoall(from.data(), amount.count, amount.type, to.data(), amount.count, amount.type, comm_);
   }
 
-  // Others may wait long for the first rank, which may wait for a person at the keyboard: after a while they sleep in between.
+  // Others may wait long for the first rank, which may wait for a person at the keyboard: after a while they
+  // sleep in between.
   void broadcast(std::span<std::byte> bytes) override {
     constexpr std::chrono::milliseconds kAwake(20), kNap(1);
     const Amount amount = amount_of(bytes.size());

@@ -3,6 +3,8 @@
 
 namespace poro {
 
-std::unique_ptr<Comm> comm_of(Device&, std::unique_ptr<Comm> host) { return host; }
+std::unique_ptr<Comm> comm_of(Device&, std::unique_ptr<Comm> host) {
+  return host;
+}
 
 }  // namespace poro

@@ -1,7 +1,8 @@
-// Attention over blocks of keys with a running softmax (Milakov and Gimelshein, Online normalizer calculation for softmax,
-// 2018; Dao et al., FlashAttention, 2022), in f32. A block of keys is turned on its side once, so that scores and weighted
-// sums are both products of a few rows with a matrix that lies in the second-level cache, for all the query rows that share
-// it. A row's result depends on its own keys alone, never on the rows or threads beside it. Compiled by kernels_<level>.cpp.
+// Attention over blocks of keys with a running softmax (Milakov and Gimelshein, Online normalizer calculation
+// for softmax, 2018; Dao et al., FlashAttention, 2022), in f32. A block of keys is turned on its side once,
+// so that scores and weighted sums are both products of a few rows with a matrix that lies in the
+// second-level cache, for all the query rows that share it. A row's result depends on its own keys alone,
+// never on the rows or threads beside it. Compiled by kernels_<level>.cpp.
 #pragma once
 
 #include "ops/cpu/kernels.h"
@@ -114,17 +115,22 @@ PORO_INLINE Four load_four(const F16* from) {
 // Four rows of four become columns kAttentionBlock apart.
 template <class T>
 PORO_INLINE void transpose_four(const T* const* rows, int64_t d, float* to) {
-  const Four a = load_four(rows[0] + d), b = load_four(rows[1] + d), c = load_four(rows[2] + d), e = load_four(rows[3] + d);
-  const Four low_ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), high_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const Four low_ce = __builtin_shufflevector(c, e, 0, 4, 1, 5), high_ce = __builtin_shufflevector(c, e, 2, 6, 3, 7);
-  const Four columns[4] = {
-      __builtin_shufflevector(low_ab, low_ce, 0, 1, 4, 5), __builtin_shufflevector(low_ab, low_ce, 2, 3, 6, 7),
-      __builtin_shufflevector(high_ab, high_ce, 0, 1, 4, 5), __builtin_shufflevector(high_ab, high_ce, 2, 3, 6, 7)};
+  const Four a = load_four(rows[0] + d), b = load_four(rows[1] + d), c = load_four(rows[2] + d),
+             e = load_four(rows[3] + d);
+  const Four low_ab = __builtin_shufflevector(a, b, 0, 4, 1, 5),
+             high_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Four low_ce = __builtin_shufflevector(c, e, 0, 4, 1, 5),
+             high_ce = __builtin_shufflevector(c, e, 2, 6, 3, 7);
+  const Four columns[4] = {__builtin_shufflevector(low_ab, low_ce, 0, 1, 4, 5),
+                           __builtin_shufflevector(low_ab, low_ce, 2, 3, 6, 7),
+                           __builtin_shufflevector(high_ab, high_ce, 0, 1, 4, 5),
+                           __builtin_shufflevector(high_ab, high_ce, 2, 3, 6, 7)};
   for (int i = 0; i < 4; ++i) std::memcpy(to + i * kAttentionBlock, &columns[i], sizeof columns[i]);
 }
 
 PORO_INLINE int64_t at_position(const AttentionArgs& args, int64_t position) {
-  return args.pages[position / args.page_size] * args.page_stride + position % args.page_size * args.position_stride;
+  return args.pages[position / args.page_size] * args.page_stride +
+         position % args.page_size * args.position_stride;
 }
 
 // Keys [begin, begin + count) as columns: (D, kAttentionBlock). Columns behind them become zero.
@@ -133,9 +139,11 @@ void turn_keys(const AttentionArgs& args, const T* keys, int64_t begin, int64_t 
   static constexpr T kZeros[4] = {};
   for (int64_t key = 0; key < kAttentionBlock; key += 4) {
     const T* rows[4];
-    for (int i = 0; i < 4; ++i) rows[i] = key + i < count ? keys + at_position(args, begin + key + i) : nullptr;
+    for (int i = 0; i < 4; ++i)
+      rows[i] = key + i < count ? keys + at_position(args, begin + key + i) : nullptr;
     if (key >= count) {
-      for (int64_t d = 0; d < args.head_dim; ++d) std::memset(turned + d * kAttentionBlock + key, 0, 4 * sizeof(float));
+      for (int64_t d = 0; d < args.head_dim; ++d)
+        std::memset(turned + d * kAttentionBlock + key, 0, 4 * sizeof(float));
       continue;
     }
     int64_t d = 0;
@@ -165,7 +173,8 @@ void widen_values(const AttentionArgs& args, const T* values, int64_t begin, int
   }
 }
 
-// Scores of a row become weights, those from `visible` on zero. Returns the factor for what was summed under the old highest.
+// Scores of a row become weights, those from `visible` on zero. Returns the factor for what was summed under
+// the old highest.
 PORO_INLINE float soften(float* scores, int64_t visible, float& highest, float& weight) {
   for (int64_t i = visible; i < kAttentionBlock; ++i) scores[i] = -__builtin_inff();
   Vec top = load(scores);
@@ -211,16 +220,29 @@ void attend_typed(const AttentionArgs& args, const T* keys, int64_t chunk, const
     const int64_t first_token = begin > args.first_position ? begin - args.first_position : 0;
     const int64_t first = first_token * args.group;
     turn_keys(args, keys, begin, count, turned);
-    product({.a = q + first * width, .a_stride = width, .b = turned, .b_stride = kAttentionBlock,
-             .out = scores + first * kAttentionBlock, .out_stride = kAttentionBlock, .factors = nullptr, .depth = args.head_dim},
+    product({.a = q + first * width,
+             .a_stride = width,
+             .b = turned,
+             .b_stride = kAttentionBlock,
+             .out = scores + first * kAttentionBlock,
+             .out_stride = kAttentionBlock,
+             .factors = nullptr,
+             .depth = args.head_dim},
             rows - first, kAttentionBlock / kLanes);
     for (int64_t row = first; row < rows; ++row) {
       const int64_t visible = args.first_position + row / args.group + 1 - begin;
-      factors[row] = soften(scores + row * kAttentionBlock, visible < count ? visible : count, part.highest[row], part.weight[row]);
+      factors[row] = soften(scores + row * kAttentionBlock, visible < count ? visible : count,
+                            part.highest[row], part.weight[row]);
     }
     widen_values(args, static_cast<const T*>(args.values), begin, count, widened);
-    product({.a = scores + first * kAttentionBlock, .a_stride = kAttentionBlock, .b = widened, .b_stride = width,
-             .out = part.sums + first * width, .out_stride = width, .factors = factors + first, .depth = count},
+    product({.a = scores + first * kAttentionBlock,
+             .a_stride = kAttentionBlock,
+             .b = widened,
+             .b_stride = width,
+             .out = part.sums + first * width,
+             .out_stride = width,
+             .factors = factors + first,
+             .depth = count},
             rows - first, width / kLanes);
   }
 }

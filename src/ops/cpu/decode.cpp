@@ -3,7 +3,11 @@
 
 namespace poro {
 
-void run(Cpu& cpu, const NormQkv& op) { run_in_steps(cpu, op, cpu.operands(step_bytes(op, op.x.dtype))); }
-void run(Cpu& cpu, const NormGateUp& op) { run_in_steps(cpu, op, cpu.operands(step_bytes(op, op.x.dtype))); }
+void run(Cpu& cpu, const NormQkv& op) {
+  run_in_steps(cpu, op, cpu.operands(step_bytes(op, op.x.dtype)));
+}
+void run(Cpu& cpu, const NormGateUp& op) {
+  run_in_steps(cpu, op, cpu.operands(step_bytes(op, op.x.dtype)));
+}
 
 }  // namespace poro

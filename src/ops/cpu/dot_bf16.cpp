@@ -1,9 +1,10 @@
-// Dot products of bf16 by vdpbf16ps, which multiplies 32 pairs per instruction: the many-token product where there are no
-// tiles and this instruction is faster than f32 arithmetic. The same chunks and the same order for any number of tokens as in
-// dot_kernels.h; both operands are read as they lie, 32 inputs of a row at a time.
-#include <immintrin.h>
-
+// Dot products of bf16 by vdpbf16ps, which multiplies 32 pairs per instruction: the many-token product where
+// there are no tiles and this instruction is faster than f32 arithmetic. The same chunks and the same order
+// for any number of tokens as in dot_kernels.h; both operands are read as they lie, 32 inputs of a row at a
+// time.
 #include "ops/cpu/dot_bf16.h"
+
+#include <immintrin.h>
 
 namespace poro::bf16 {
 namespace {
@@ -13,7 +14,9 @@ constexpr int64_t kChunk = 2048;
 constexpr int64_t kTileRows = 6, kTileTokens = 4;
 constexpr int64_t kBlockTokens = 128;  // Tokens whose chunk stays in the second-level cache.
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
 
 struct Tile {
   const BFloat16* w;
@@ -51,7 +54,8 @@ template <int kRows, int kTokens>
     for (int t = 0; t < kTokens; ++t) tile.y[t * tile.y_stride + r] += _mm512_reduce_add_ps(sums[r][t]);
 }
 
-// All tokens; meanwhile the chunks of the next rows are fetched, some lines per tile, as if they lay `fetched_rows` further.
+// All tokens; meanwhile the chunks of the next rows are fetched, some lines per tile, as if they lay
+// `fetched_rows` further.
 template <int kRows>
 void dot_rows(Tile tile, int64_t tokens, int64_t fetched_rows) {
   const int64_t tiles = (tokens + kTileTokens - 1) / kTileTokens, lines = (tile.length * 2 + 63) / 64;
@@ -59,7 +63,9 @@ void dot_rows(Tile tile, int64_t tokens, int64_t fetched_rows) {
   int64_t fetched = 0;
   for (; tokens > 0; tokens -= kTileTokens) {
     for (int64_t i = 0; i < lines_per_tile && fetched < fetched_rows * lines; ++i, ++fetched)
-      _mm_prefetch(reinterpret_cast<const char*>(tile.w + (kRows + fetched / lines) * tile.w_stride) + fetched % lines * 64, _MM_HINT_T1);
+      _mm_prefetch(reinterpret_cast<const char*>(tile.w + (kRows + fetched / lines) * tile.w_stride) +
+                       fetched % lines * 64,
+                   _MM_HINT_T1);
     if (tokens >= kTileTokens) dot_tile<kRows, kTileTokens>(tile);
     if (tokens == 3) dot_tile<kRows, 3>(tile);
     if (tokens == 2) dot_tile<kRows, 2>(tile);
@@ -76,9 +82,12 @@ void round_rows(const RoundArgs& args) {
   for (int64_t t = args.first; t < args.last; ++t)
     for (int64_t i = 0; i < padded; i += kStep / 2) {
       const int64_t left = args.inputs - i;
-      const __mmask16 lanes = left >= 16 ? __mmask16{0xffff} : left <= 0 ? __mmask16{0} : static_cast<__mmask16>((1u << left) - 1);
+      const __mmask16 lanes = left >= 16  ? __mmask16{0xffff}
+                              : left <= 0 ? __mmask16{0}
+                                          : static_cast<__mmask16>((1u << left) - 1);
       const __m512 value = _mm512_maskz_loadu_ps(lanes, args.x + t * args.inputs + i);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(args.rounded + t * padded + i), (__m256i)_mm512_cvtneps_pbh(value));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(args.rounded + t * padded + i),
+                          (__m256i)_mm512_cvtneps_pbh(value));
     }
 }
 
@@ -91,9 +100,12 @@ void dot(const DotArgs& args) {
     const int64_t tokens = smaller(kBlockTokens, args.tokens - token);
     for (int64_t begin = 0; begin < args.inputs; begin += kChunk)
       for (int64_t o = args.first; o < args.last;) {
-        const Tile tile = {.w = args.w + o * args.inputs + begin, .w_stride = args.inputs,
-                           .x = args.x + token * x_stride + begin, .x_stride = x_stride,
-                           .y = args.y + token * args.outputs + o, .y_stride = args.outputs,
+        const Tile tile = {.w = args.w + o * args.inputs + begin,
+                           .w_stride = args.inputs,
+                           .x = args.x + token * x_stride + begin,
+                           .x_stride = x_stride,
+                           .y = args.y + token * args.outputs + o,
+                           .y_stride = args.outputs,
                            .length = smaller(kChunk, args.inputs - begin)};
         const bool is_tile = o + kTileRows <= args.last;
         const int64_t rows = is_tile ? kTileRows : 1, left = args.last - o - rows;

@@ -8,7 +8,9 @@
 namespace poro::bf16 {
 
 // Rows of rounded tokens are this long, zeros at the end.
-constexpr int64_t padded_inputs(int64_t inputs) { return (inputs + 31) / 32 * 32; }
+constexpr int64_t padded_inputs(int64_t inputs) {
+  return (inputs + 31) / 32 * 32;
+}
 
 struct RoundArgs {
   const float* x;  // (tokens, inputs)

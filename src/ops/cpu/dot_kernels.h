@@ -1,7 +1,8 @@
-// Products of rows: every output is a dot product along the inputs, in f32, for weights in f32, f16 or bf16 used as they are
-// stored. The inputs are cut into chunks of a fixed length. Within a chunk each (token, output) pair has one vector of partial
-// sums, which is then summed in a fixed order and added to the output. So the result of a pair depends neither on the number
-// of tokens beside it, nor on the threads, nor on the tile that computed it. Compiled by kernels_<level>.cpp.
+// Products of rows: every output is a dot product along the inputs, in f32, for weights in f32, f16 or bf16
+// used as they are stored. The inputs are cut into chunks of a fixed length. Within a chunk each (token,
+// output) pair has one vector of partial sums, which is then summed in a fixed order and added to the output.
+// So the result of a pair depends neither on the number of tokens beside it, nor on the threads, nor on the
+// tile that computed it. Compiled by kernels_<level>.cpp.
 #pragma once
 
 #include "ops/cpu/kernels.h"
@@ -18,8 +19,8 @@ constexpr int kTileRows = 3;
 constexpr int kTileRows = 6;
 #endif
 constexpr int kTileTokens = 4;
-constexpr int kStreamedRows = 4;      // Rows read side by side when the weights come from memory once.
-constexpr int64_t kFewTokens = 8;     // Up to here the product is bound by reading the weights.
+constexpr int kStreamedRows = 4;       // Rows read side by side when the weights come from memory once.
+constexpr int64_t kFewTokens = 8;      // Up to here the product is bound by reading the weights.
 constexpr int64_t kBlockTokens = 128;  // Tokens whose chunk of x stays in the second-level cache.
 
 // One chunk of `kRows` rows of weights and `kTokens` tokens. Strides are in elements.
@@ -87,8 +88,14 @@ void dot_few(const DotArgs& args, const W* w) {
       const bool is_last_chunk = begin + kChunk >= args.inputs;
       const W* next = is_last_chunk ? w + (o + rows) * args.inputs : here + kChunk;
       if (is_last_chunk && o + 2 * rows > args.last) next = nullptr;
-      const Tile<W> tile = {.w = here, .w_stride = args.inputs, .next = next, .x = args.x + begin, .x_stride = args.inputs,
-                            .y = args.y + o, .y_stride = args.outputs, .length = length};
+      const Tile<W> tile = {.w = here,
+                            .w_stride = args.inputs,
+                            .next = next,
+                            .x = args.x + begin,
+                            .x_stride = args.inputs,
+                            .y = args.y + o,
+                            .y_stride = args.outputs,
+                            .length = length};
       if (is_group)
         dot_rows<kStreamedRows>(tile, args.tokens);
       else
@@ -108,9 +115,14 @@ void dot_many(const DotArgs& args, const W* w) {
         const int64_t rows = o + kTileRows <= args.last ? kTileRows : 1;
         for (int64_t r = 0; r < rows; ++r)
           convert_typed(w + (o + r) * args.inputs + begin, args.scratch + r * kChunk, length);
-        const Tile<float> tile = {.w = args.scratch, .w_stride = kChunk, .next = nullptr,
-                                  .x = args.x + token * args.inputs + begin, .x_stride = args.inputs,
-                                  .y = args.y + token * args.outputs + o, .y_stride = args.outputs, .length = length};
+        const Tile<float> tile = {.w = args.scratch,
+                                  .w_stride = kChunk,
+                                  .next = nullptr,
+                                  .x = args.x + token * args.inputs + begin,
+                                  .x_stride = args.inputs,
+                                  .y = args.y + token * args.outputs + o,
+                                  .y_stride = args.outputs,
+                                  .length = length};
         if (rows == kTileRows)
           dot_rows<kTileRows>(tile, tokens);
         else
@@ -145,7 +157,8 @@ PORO_INLINE void hide(Vec& value) {
 }
 
 inline double fma_rounds(int64_t rounds) {
-  constexpr int kChains = 12;  // Hides the latency of two units of four cycles, and fits the registers of AVX2.
+  constexpr int kChains =
+      12;  // Hides the latency of two units of four cycles, and fits the registers of AVX2.
   Vec sums[kChains] = {}, a = {}, b = {};
   for (Vec& chain : sums) hide(chain);  // Equal chains would become one.
   for (int64_t round = 0; round < rounds; ++round) {

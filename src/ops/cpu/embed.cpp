@@ -16,8 +16,11 @@ void run(Cpu& cpu, const Embed& op) {
       if (row < 0 || row >= op.table.dim(0))
         std::fill_n(y, width, 0.0f);
       else
-        kernels(cpu.isa).convert({.from = op.table.rows(row, 1).data, .from_dtype = op.table.dtype, .to = y,
-                                  .to_dtype = DType::kF32, .count = width});
+        kernels(cpu.isa).convert({.from = op.table.rows(row, 1).data,
+                                  .from_dtype = op.table.dtype,
+                                  .to = y,
+                                  .to_dtype = DType::kF32,
+                                  .count = width});
     }
   });
 }

@@ -1,5 +1,6 @@
-// The inner loops of the CPU backend: written once (row_kernels.h, dot_kernels.h, attention_kernels.h), compiled once per
-// instruction set. The arguments are plain pointers and sizes, because kernels share no inline function with the rest (simd.h).
+// The inner loops of the CPU backend: written once (row_kernels.h, dot_kernels.h, attention_kernels.h),
+// compiled once per instruction set. The arguments are plain pointers and sizes, because kernels share no
+// inline function with the rest (simd.h).
 #pragma once
 
 #include <cstdint>
@@ -60,13 +61,15 @@ struct DotArgs {
   float* scratch;  // kDotScratchFloats, for this thread alone
 };
 
-// Queries of some neighbouring tokens, all heads of one key/value head, against the keys and values of one sequence.
+// Queries of some neighbouring tokens, all heads of one key/value head, against the keys and values of one
+// sequence.
 struct AttentionArgs {
-  const float* q;       // (tokens, group, D), tokens token_stride apart, scaled by nobody
+  const float* q;        // (tokens, group, D), tokens token_stride apart, scaled by nobody
   int64_t token_stride;  // Elements, in y too.
   int64_t tokens, group, head_dim;
   int64_t first_position;  // Token t sees the positions [0, first_position + t].
-  const void *keys, *values;  // Position s is at pages[s / page_size] * page_stride + s % page_size * position_stride.
+  const void *keys,
+      *values;  // Position s is at pages[s / page_size] * page_stride + s % page_size * position_stride.
   DType dtype;
   const int32_t* pages;
   int64_t page_size, page_stride, position_stride;  // Strides in elements.
@@ -76,24 +79,31 @@ struct AttentionArgs {
   int64_t lse_stride;  // Between tokens.
 };
 
-// The softmax over some of the positions, unfinished: each row's sums, weighted by exp(score - highest score).
+// The softmax over some of the positions, unfinished: each row's sums, weighted by exp(score - highest
+// score).
 struct AttentionPart {
   float* sums;     // (rows, padded_head_dim); row = token * group + head in the group
   float* highest;  // (rows)
   float* weight;   // (rows): the sum of the weights
 };
 
-// Positions are taken in chunks; a part is made for each, and the parts are merged in order. One chunk after the other or all
-// at once on many threads makes no difference to the bits.
+// Positions are taken in chunks; a part is made for each, and the parts are merged in order. One chunk after
+// the other or all at once on many threads makes no difference to the bits.
 constexpr int64_t kAttentionChunk = 512;
-constexpr int64_t kAttentionBlock = 64;   // Positions whose scores are computed at once.
-constexpr int64_t kAttentionRows = 128;   // Rows for which a block of keys is unpacked once, unless a group is larger.
+constexpr int64_t kAttentionBlock = 64;  // Positions whose scores are computed at once.
+constexpr int64_t kAttentionRows =
+    128;  // Rows for which a block of keys is unpacked once, unless a group is larger.
 
-constexpr int64_t padded_head_dim(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
-constexpr int64_t attention_part_floats(int64_t rows, int64_t head_dim) { return rows * (padded_head_dim(head_dim) + 2); }
+constexpr int64_t padded_head_dim(int64_t head_dim) {
+  return (head_dim + 15) / 16 * 16;
+}
+constexpr int64_t attention_part_floats(int64_t rows, int64_t head_dim) {
+  return rows * (padded_head_dim(head_dim) + 2);
+}
 // Queries, scores, factors; keys and values of a block.
 constexpr int64_t attention_scratch_floats(int64_t rows, int64_t head_dim) {
-  return rows * (padded_head_dim(head_dim) + kAttentionBlock + 1) + 2 * kAttentionBlock * padded_head_dim(head_dim);
+  return rows * (padded_head_dim(head_dim) + kAttentionBlock + 1) +
+         2 * kAttentionBlock * padded_head_dim(head_dim);
 }
 
 // Rows of weights widened to floats while all tokens pass by.

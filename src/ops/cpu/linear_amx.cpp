@@ -1,7 +1,7 @@
-// Blocks of the product, from the outside in: kBlockOutputs outputs, whose sums rest in the second-level cache; kChunk inputs;
-// a panel of 32 outputs, whose weights are copied into tile order while the next panel is fetched from memory; 32 tokens. The
-// innermost loop keeps 2 x 2 tiles of sums and reads four tiles for four multiplications. A sum's order of additions depends
-// on the number of inputs alone.
+// Blocks of the product, from the outside in: kBlockOutputs outputs, whose sums rest in the second-level
+// cache; kChunk inputs; a panel of 32 outputs, whose weights are copied into tile order while the next panel
+// is fetched from memory; 32 tokens. The innermost loop keeps 2 x 2 tiles of sums and reads four tiles for
+// four multiplications. A sum's order of additions depends on the number of inputs alone.
 #include <cstddef>
 
 #include "ops/cpu/amx_kernels.h"
@@ -35,7 +35,9 @@ inline void transpose(__m512i (&rows)[16]) {
 }
 
 inline __mmask16 first_lanes(int64_t count) {
-  return count >= 16 ? __mmask16{0xffff} : count <= 0 ? __mmask16{0} : static_cast<__mmask16>((1u << count) - 1);
+  return count >= 16  ? __mmask16{0xffff}
+         : count <= 0 ? __mmask16{0}
+                      : static_cast<__mmask16>((1u << count) - 1);
 }
 
 // One panel of weights: outputs [row, row + 32) and inputs [begin, begin + kChunk), as far as they exist.
@@ -46,9 +48,9 @@ struct Panel {
   int64_t inputs = 0;
 };
 
-// Brings a panel into tile order (step, two tiles of 16 rows of 64 bytes) while another is being multiplied: at each of `steps`
-// steps a few of its lines. The first half of the steps asks memory for them, the second half copies them, so that neither
-// waits. What does not exist becomes zero.
+// Brings a panel into tile order (step, two tiles of 16 rows of 64 bytes) while another is being multiplied:
+// at each of `steps` steps a few of its lines. The first half of the steps asks memory for them, the second
+// half copies them, so that neither waits. What does not exist becomes zero.
 class Packing {
  public:
   Packing(const Panel& panel, std::byte* packed, int64_t steps)
@@ -85,7 +87,9 @@ class Packing {
   void copy(int64_t lines) {
     for (; lines > 0 && copied_.row < kPanel; --lines, advance(copied_)) {
       const int64_t left = panel_.inputs - copied_.line * kStep;
-      const __mmask32 lanes = copied_.row >= panel_.rows ? 0 : left >= kStep ? ~__mmask32{0} : (__mmask32{1} << left) - 1;
+      const __mmask32 lanes = copied_.row >= panel_.rows ? 0
+                              : left >= kStep            ? ~__mmask32{0}
+                                                         : (__mmask32{1} << left) - 1;
       _mm512_store_si512(packed_ + copied_.line * 2 * kTileBytes + copied_.row * kRowBytes,
                          _mm512_maskz_loadu_epi16(lanes, source(copied_)));
     }
@@ -134,10 +138,11 @@ inline void multiply(const std::byte* w, const std::byte* x, int64_t steps, cons
   _tile_stored(3, sums.to + 3 * kTileBytes, kRowBytes);
 }
 
-// Four tiles of sums, each 16 outputs x 16 tokens, to their places in y. Whole lines without a residual go to memory directly,
-// because the caches have no room for them until they are read.
+// Four tiles of sums, each 16 outputs x 16 tokens, to their places in y. Whole lines without a residual go to
+// memory directly, because the caches have no room for them until they are read.
 void write_out(const ProductArgs& args, const std::byte* sums, int64_t output, int64_t token) {
-  const bool is_streamed = args.residual == nullptr && args.outputs % 16 == 0 && reinterpret_cast<uintptr_t>(args.y) % 64 == 0;
+  const bool is_streamed =
+      args.residual == nullptr && args.outputs % 16 == 0 && reinterpret_cast<uintptr_t>(args.y) % 64 == 0;
   for (int tile = 0; tile < 4; ++tile) {
     __m512i rows[16];
     for (int i = 0; i < 16; ++i) rows[i] = _mm512_load_si512(sums + tile * kTileBytes + i * kRowBytes);
@@ -147,7 +152,8 @@ void write_out(const ProductArgs& args, const std::byte* sums, int64_t output, i
     for (int i = 0; i < 16 && t + i < args.tokens; ++i) {
       __m512 value = _mm512_castsi512_ps(rows[i]);
       const int64_t at = (t + i) * args.outputs + o;
-      if (args.residual != nullptr) value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(lanes, args.residual + at));
+      if (args.residual != nullptr)
+        value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(lanes, args.residual + at));
       if (is_streamed && lanes == 0xffff)
         _mm512_stream_ps(args.y + at, value);
       else
@@ -156,7 +162,9 @@ void write_out(const ProductArgs& args, const std::byte* sums, int64_t output, i
   }
 }
 
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
 
 }  // namespace
 
@@ -165,7 +173,9 @@ void pack_tokens(const PackArgs& args) {
   for (int64_t begin = 0; begin < inputs; begin += kChunk) {
     const int64_t steps = smaller(kChunk, inputs - begin) / kStep;
     for (int64_t tile = 2 * args.first_group; tile < 2 * args.last_group; ++tile) {
-      std::byte* to = args.packed + (begin * groups * kTokenGroup + tile / 2 * kTokenGroup * steps * kStep) * 2 + tile % 2 * kTileBytes;
+      std::byte* to = args.packed +
+                      (begin * groups * kTokenGroup + tile / 2 * kTokenGroup * steps * kStep) * 2 +
+                      tile % 2 * kTileBytes;
       for (int64_t step = 0; step < steps; ++step, to += 2 * kTileBytes) {
         __m512i rows[16];
         for (int64_t i = 0; i < 16; ++i) {
@@ -190,8 +200,10 @@ void product(const ProductArgs& args) {
   std::byte* const results = next_panel + kPanel * kChunk * 2;
   const int64_t groups = token_groups(args.tokens);
   const auto panel_at = [&](int64_t output, int64_t begin) {
-    return Panel{.w = args.w + output * args.inputs + begin, .stride = args.inputs,
-                 .rows = smaller(kPanel, args.last - output), .inputs = smaller(kChunk, args.inputs - begin)};
+    return Panel{.w = args.w + output * args.inputs + begin,
+                 .stride = args.inputs,
+                 .rows = smaller(kPanel, args.last - output),
+                 .inputs = smaller(kChunk, args.inputs - begin)};
   };
   if (args.first >= args.last) return;
   configure_tiles();
@@ -215,7 +227,8 @@ void product(const ProductArgs& args) {
         for (int64_t group = 0; group < groups; ++group) {
           std::byte* block_sums = sums + ((output - block) / kPanel * groups + group) * 4 * kTileBytes;
           multiply(packed_panel, x + group * kTokenGroup * steps * kStep * 2, steps,
-                   {.from = begin == 0 ? nullptr : block_sums, .to = is_last_chunk ? results : block_sums}, packing);
+                   {.from = begin == 0 ? nullptr : block_sums, .to = is_last_chunk ? results : block_sums},
+                   packing);
           if (is_last_chunk) write_out(args, results, output, group * kTokenGroup);
         }
         packing.finish();

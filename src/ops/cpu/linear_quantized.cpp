@@ -1,6 +1,6 @@
-// y = x W^T (+ residual) with int8 or int4 weights: the tokens are quantised to int8 on the fly, then the threads share the
-// panels. Few tokens: one pass over the weights, as they lie. Many tokens: tiles of panels, columns and tokens whose operands
-// stay in the second-level cache.
+// y = x W^T (+ residual) with int8 or int4 weights: the tokens are quantised to int8 on the fly, then the
+// threads share the panels. Few tokens: one pass over the weights, as they lie. Many tokens: tiles of panels,
+// columns and tokens whose operands stay in the second-level cache.
 #include "ops/cpu/linear_quantized.h"
 
 #include <algorithm>
@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t kMaxTokens = 512;  // Quantised at a time.
 
-// AVX-512 without VNNI has nothing for bytes that AVX2 lacks. Tiles pay from the first that is more than half full.
+// AVX-512 without VNNI has nothing for bytes that AVX2 lacks. Tiles pay from the first that is more than half
+// full.
 QuantizedKernel choose_kernel(Isa isa, int64_t num_tokens) {
 #if defined(__x86_64__)
   if (isa >= Isa::kAmx && num_tokens > 8) return quantized_kernel_amx();
@@ -39,7 +40,9 @@ Tiles choose_tiles(int64_t num_tokens, int64_t num_groups, int64_t columns) {
   return {.panels = 8, .groups = std::min(num_groups, 512 / columns)};
 }
 
-int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 // The scratch memory of one call.
 struct Plan {
@@ -53,7 +56,8 @@ Plan plan_memory(Cpu& cpu, const Shape& blocks, int64_t columns, int64_t tokens,
   const int64_t rows = blocks[1] * tokens;
   const int64_t value_bytes = round_up(rows * columns, kPage), scale_bytes = round_up(rows * 4, kPage);
   const int64_t sums_bytes = round_up(tiles.panels * tokens * kPanelRows * 4, kPage);
-  std::byte* memory = cpu.scratch(static_cast<size_t>(value_bytes + 2 * scale_bytes + cpu.pool.size() * sums_bytes));
+  std::byte* memory =
+      cpu.scratch(static_cast<size_t>(value_bytes + 2 * scale_bytes + cpu.pool.size() * sums_bytes));
   return {.x = {.values = reinterpret_cast<int8_t*>(memory),
                 .scales = reinterpret_cast<float*>(memory + value_bytes),
                 .biases = reinterpret_cast<int32_t*>(memory + value_bytes + scale_bytes),
@@ -80,8 +84,10 @@ void quantize_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Tensor& x, c
 
 constexpr int64_t kHalf = kPanelRows / 2;  // Rows whose sums lie together.
 
-// Sixteen results of one token. Of many tokens they would only push other data out of the caches, so they go to memory directly.
-inline void store_half(float* y, const float* sums, const float* residual, [[maybe_unused]] bool is_streamed) {
+// Sixteen results of one token. Of many tokens they would only push other data out of the caches, so they go
+// to memory directly.
+inline void store_half(float* y, const float* sums, const float* residual,
+                       [[maybe_unused]] bool is_streamed) {
   if (residual != nullptr) {
     for (int64_t r = 0; r < kHalf; ++r) y[r] = sums[r] + residual[r];
     return;
@@ -99,9 +105,11 @@ inline void store_half(float* y, const float* sums, const float* residual, [[may
 void store_panel(const Linear& op, int64_t panel, const float* sums, int64_t tile) {
   constexpr int64_t kManyTokens = 64;
   const int64_t outputs = op.w.outputs(), tokens = op.x.dim(0);
-  const bool is_streamed = tokens >= kManyTokens && outputs % kHalf == 0 && reinterpret_cast<uintptr_t>(op.y.data) % 64 == 0;
+  const bool is_streamed =
+      tokens >= kManyTokens && outputs % kHalf == 0 && reinterpret_cast<uintptr_t>(op.y.data) % 64 == 0;
   for (int64_t half = 0; half < 2; ++half) {
-    const int64_t first = panel * kPanelRows + half * kHalf, rows = std::clamp<int64_t>(outputs - first, 0, kHalf);
+    const int64_t first = panel * kPanelRows + half * kHalf,
+                  rows = std::clamp<int64_t>(outputs - first, 0, kHalf);
     for (int64_t token = 0; token < tokens; ++token) {
       const int64_t at = token * outputs + first;
       const float* from = sums + ((token / tile * 2 + half) * tile + token % tile) * kHalf;
@@ -119,20 +127,25 @@ void store_panel(const Linear& op, int64_t panel, const float* sums, int64_t til
 #endif
 }
 
-// What the products after that of panel `p` and `group` read: the blocks of the next panel or, behind the last one, those of the
-// first panel's next groups; and of the next groups' tokens an equal share for every panel.
-void look_ahead(const Linear& op, const QuantizedTokens& x, const Tiles& tiles, int64_t first, int64_t panels, PanelProduct& product,
-                int64_t p, int64_t group) {
+// What the products after that of panel `p` and `group` read: the blocks of the next panel or, behind the
+// last one, those of the first panel's next groups; and of the next groups' tokens an equal share for every
+// panel.
+void look_ahead(const Linear& op, const QuantizedTokens& x, const Tiles& tiles, int64_t first, int64_t panels,
+                PanelProduct& product, int64_t p, int64_t group) {
   const int64_t num_groups = op.w.values.dim(1), block_bytes = op.w.values.dim(2);
   const int64_t next_group = group + tiles.groups, left = num_groups - next_group;
-  const auto blocks = [&](int64_t panel, int64_t g) { return op.w.values.data + (panel * num_groups + g) * block_bytes; };
+  const auto blocks = [&](int64_t panel, int64_t g) {
+    return op.w.values.data + (panel * num_groups + g) * block_bytes;
+  };
   if (p + 1 < panels)
     product.blocks_ahead = {.data = blocks(first + p + 1, group), .bytes = product.num_groups * block_bytes};
   else if (left > 0)
-    product.blocks_ahead = {.data = blocks(first, next_group), .bytes = std::min(tiles.groups, left) * block_bytes};
+    product.blocks_ahead = {.data = blocks(first, next_group),
+                            .bytes = std::min(tiles.groups, left) * block_bytes};
   if (left > 0) {
     const int64_t share = std::min(tiles.groups, left) * x.tokens * x.columns / panels;
-    product.x_ahead = {.data = reinterpret_cast<const std::byte*>(x.at(next_group, 0).values) + p * share, .bytes = share};
+    product.x_ahead = {.data = reinterpret_cast<const std::byte*>(x.at(next_group, 0).values) + p * share,
+                       .bytes = share};
   }
 }
 
@@ -152,15 +165,17 @@ void multiply_tokens(Cpu& cpu, const QuantizedKernel& kernel, const Linear& op) 
       std::fill_n(sums, panels * tokens * kPanelRows, 0.0f);
       for (int64_t group = 0; group < num_groups; group += tiles.groups)
         for (int64_t p = 0; p < panels; ++p) {
-          PanelProduct product = {.blocks = op.w.values.data + ((first + p) * num_groups + group) * block_bytes,
-                                  .num_groups = std::min(tiles.groups, num_groups - group),
-                                  .x = plan.x.at(group, 0),
-                                  .num_tokens = tokens,
-                                  .y = sums + p * tokens * kPanelRows};
+          PanelProduct product = {
+              .blocks = op.w.values.data + ((first + p) * num_groups + group) * block_bytes,
+              .num_groups = std::min(tiles.groups, num_groups - group),
+              .x = plan.x.at(group, 0),
+              .num_tokens = tokens,
+              .y = sums + p * tokens * kPanelRows};
           look_ahead(op, plan.x, tiles, first, panels, product, p, group);
           multiply(product);
         }
-      for (int64_t p = 0; p < panels; ++p) store_panel(op, first + p, sums + p * tokens * kPanelRows, kernel.token_tile);
+      for (int64_t p = 0; p < panels; ++p)
+        store_panel(op, first + p, sums + p * tokens * kPanelRows, kernel.token_tile);
     }
   });
 }

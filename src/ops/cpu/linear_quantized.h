@@ -1,19 +1,22 @@
-// The parts of a product with quantised weights: activations in int8, and the kernel of each instruction set, which multiplies
-// them with the blocks of one panel (ops/quantize.h).
+// The parts of a product with quantised weights: activations in int8, and the kernel of each instruction set,
+// which multiplies them with the blocks of one panel (ops/quantize.h).
 //
-// The sums within a group are exact integers, and each group then adds fma(sum, x scale * w scale, y) in the order of the columns.
-// So every kernel, every number of threads and every number of tokens gives the same bits.
+// The sums within a group are exact integers, and each group then adds fma(sum, x scale * w scale, y) in the
+// order of the columns. So every kernel, every number of threads and every number of tokens gives the same
+// bits.
 #pragma once
 
 #include "ops/quantize.h"
 
 namespace poro {
 
-// Tokens in int8: x = value * scale, one scale per token and group of columns. Group-major, as the kernels read them.
+// Tokens in int8: x = value * scale, one scale per token and group of columns. Group-major, as the kernels
+// read them.
 struct QuantizedTokens {
-  int8_t* values;   // (groups, tokens, columns)
-  float* scales;    // (groups, tokens)
-  int32_t* biases;  // (groups, tokens): -128 times the sum of the values, for kernels that add 128 to the weights
+  int8_t* values;  // (groups, tokens, columns)
+  float* scales;   // (groups, tokens)
+  int32_t*
+      biases;  // (groups, tokens): -128 times the sum of the values, for kernels that add 128 to the weights
   int64_t columns;  // Of a group.
   int64_t tokens;   // With padding.
 

@@ -1,6 +1,7 @@
-// AMX: a tile instruction multiplies sixteen tokens by sixteen rows over 64 columns. The blocks are made of its tiles already; int4 is
-// unpacked into them, a chunk of columns at a time, small enough for the first-level cache. Each group's sums leave the
-// tiles and are added to the floats between the multiplications of the next group.
+// AMX: a tile instruction multiplies sixteen tokens by sixteen rows over 64 columns. The blocks are made of
+// its tiles already; int4 is unpacked into them, a chunk of columns at a time, small enough for the
+// first-level cache. Each group's sums leave the tiles and are added to the floats between the
+// multiplications of the next group.
 #include "ops/cpu/amx_tiles.h"
 #include "ops/cpu/linear_quantized.h"
 
@@ -9,9 +10,9 @@ namespace {
 
 constexpr int64_t kTileSlices = 16;  // Of 64 columns.
 
-// The sums of a group: tokens 0..15 and 16..31 times rows 0..15 and 16..31, four tiles of 16 x 16. The floats they are added
-// to lie in the same order on pages of their own: a load that shares its place within a page with a store still in flight
-// waits for it, and in equal order no load meets a store of the lines before it.
+// The sums of a group: tokens 0..15 and 16..31 times rows 0..15 and 16..31, four tiles of 16 x 16. The floats
+// they are added to lie in the same order on pages of their own: a load that shares its place within a page
+// with a store still in flight waits for it, and in equal order no load meets a store of the lines before it.
 struct alignas(4096) GroupSums {
   int32_t tiles[4][256];
 };
@@ -31,7 +32,8 @@ struct Pending {
       const int tile = row / 16;
       const __m512i sum = _mm512_load_si512(sums->tiles[0] + row * 16);
       const __m512 step = _mm512_mul_ps(_mm512_set1_ps(x_scales[tile / 2 * 16 + row % 16]), scales[tile % 2]);
-      _mm512_storeu_ps(y + row * 16, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), step, _mm512_loadu_ps(y + row * 16)));
+      _mm512_storeu_ps(y + row * 16,
+                       _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), step, _mm512_loadu_ps(y + row * 16)));
     }
   }
 };
@@ -41,10 +43,12 @@ inline __m512 load_scales(const std::byte* scales) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
-// Step `kStep` of a group's `kSteps`, of 64 columns each: tiles 0 to 3 are the sums, 4 and 5 tokens, 6 and 7 weights. `kBlocks` of
-// sixteen tokens, 1 or 2. Between the multiplications a share of the group before is added to the floats.
+// Step `kStep` of a group's `kSteps`, of 64 columns each: tiles 0 to 3 are the sums, 4 and 5 tokens, 6 and 7
+// weights. `kBlocks` of sixteen tokens, 1 or 2. Between the multiplications a share of the group before is
+// added to the floats.
 template <int kBlocks, int kSteps, bool kHasPending, int kStep = 0>
-[[gnu::always_inline]] inline void multiply_steps(const std::byte* slices, const int8_t* x, const Pending& pending) {
+[[gnu::always_inline]] inline void multiply_steps(const std::byte* slices, const int8_t* x,
+                                                  const Pending& pending) {
   if constexpr (kStep < kSteps) {
     constexpr int kColumns = kSteps * 64, kShare = 32 / kSteps;
     const std::byte* w = slices + kStep * kTileSlices * kSliceBytes;
@@ -65,7 +69,8 @@ template <int kBlocks, int kSteps, bool kHasPending, int kStep = 0>
 }
 
 template <int kBlocks, int kSteps, bool kHasPending>
-inline void multiply_group(const std::byte* slices, const int8_t* x, const Pending& pending, GroupSums& sums) {
+inline void multiply_group(const std::byte* slices, const int8_t* x, const Pending& pending,
+                           GroupSums& sums) {
   _tile_zero(0);
   _tile_zero(1);
   if constexpr (kBlocks == 2) {
@@ -93,7 +98,9 @@ struct PanelSlices {
 class Prefetch {
  public:
   Prefetch(const Ahead& ahead, int64_t parts)
-      : at_(reinterpret_cast<const char*>(ahead.data)), end_(at_ + ahead.bytes), part_((ahead.bytes / 64 + parts - 1) / parts * 64) {}
+      : at_(reinterpret_cast<const char*>(ahead.data)),
+        end_(at_ + ahead.bytes),
+        part_((ahead.bytes / 64 + parts - 1) / parts * 64) {}
 
   void next() {
     const char* end = at_ + part_ < end_ ? at_ + part_ : end_;
@@ -107,18 +114,21 @@ class Prefetch {
 };
 
 template <int kBlocks, int kSteps>
-void multiply_blocks(const PanelSlices& w, int64_t num_groups, const QuantizedTokens& x, float* y, Prefetch (&ahead)[2]) {
+void multiply_blocks(const PanelSlices& w, int64_t num_groups, const QuantizedTokens& x, float* y,
+                     Prefetch (&ahead)[2]) {
   GroupSums sums[2];
   const auto pending = [&](int64_t group) {
     const std::byte* scales = w.scales + group * w.scale_stride;
-    return Pending{.sums = &sums[group % 2], .scales = {load_scales(scales), load_scales(scales + 32)},
-                   .x_scales = x.at(group, 0).scales, .y = y};
+    return Pending{.sums = &sums[group % 2],
+                   .scales = {load_scales(scales), load_scales(scales + 32)},
+                   .x_scales = x.at(group, 0).scales,
+                   .y = y};
   };
   multiply_group<kBlocks, kSteps, false>(w.slices, x.values, {}, sums[0]);
   for (int64_t group = 1; group < num_groups; ++group) {
     for (Prefetch& prefetch : ahead) prefetch.next();
-    multiply_group<kBlocks, kSteps, true>(w.slices + group * w.slice_stride, x.at(group, 0).values, pending(group - 1),
-                                          sums[group % 2]);
+    multiply_group<kBlocks, kSteps, true>(w.slices + group * w.slice_stride, x.at(group, 0).values,
+                                          pending(group - 1), sums[group % 2]);
   }
   for (Prefetch& prefetch : ahead) prefetch.next();
   pending(num_groups - 1).template add<0, 32 * kBlocks>();
@@ -131,7 +141,8 @@ void multiply_panel(const PanelProduct& task, const PanelSlices& w) {
   Prefetch ahead[] = {{task.blocks_ahead, parts}, {task.x_ahead, parts}};
   amx::configure_tiles();
   for (int64_t token = 0; token < task.num_tokens; token += 32) {
-    const auto multiply = task.num_tokens - token >= 32 ? multiply_blocks<2, kSteps> : multiply_blocks<1, kSteps>;
+    const auto multiply =
+        task.num_tokens - token >= 32 ? multiply_blocks<2, kSteps> : multiply_blocks<1, kSteps>;
     multiply(w, task.num_groups, task.x.at(0, token), task.y + token * kPanelRows, ahead);
   }
   _tile_release();
@@ -149,13 +160,15 @@ constexpr int64_t kUnpackedColumns = 512;  // 16 KiB of int8: a third of the fir
 // `num_groups` groups as int8 slices.
 void unpack_int4(const std::byte* block, int64_t num_groups, std::byte* to) {
   const __m512i nibble = _mm512_set1_epi8(15);
-  const __m512i levels = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kInt4Levels.data())));
+  const __m512i levels =
+      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kInt4Levels.data())));
   constexpr int64_t kBytes = Int4Block::kSlices * kSliceBytes;
   for (int64_t group = 0; group < num_groups; ++group, block += Int4Block::kBytes, to += 2 * kBytes)
     for (int64_t at = 0; at < kBytes; at += 64) {
       const __m512i codes = _mm512_loadu_si512(block + kScaleBytes + at);
       _mm512_store_si512(to + at, _mm512_shuffle_epi8(levels, _mm512_and_si512(codes, nibble)));
-      _mm512_store_si512(to + kBytes + at, _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(codes, 4), nibble)));
+      _mm512_store_si512(to + kBytes + at,
+                         _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(codes, 4), nibble)));
     }
 }
 

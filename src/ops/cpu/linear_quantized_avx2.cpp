@@ -1,5 +1,6 @@
-// AVX2: maddubs multiplies unsigned by signed bytes, so the weights give their signs to the tokens and keep their magnitudes. Two
-// products of at most 127 * 127 fit its sixteen bits. Sixteen rows times up to four tokens at a time.
+// AVX2: maddubs multiplies unsigned by signed bytes, so the weights give their signs to the tokens and keep
+// their magnitudes. Two products of at most 127 * 127 fit its sixteen bits. Sixteen rows times up to four
+// tokens at a time.
 #include <immintrin.h>
 
 #include "ops/cpu/linear_quantized.h"
@@ -25,7 +26,8 @@ void quantize_group(const float* x, int64_t count, const QuantizedTokens& to) {
   for (int64_t i = 0; i < to.columns; i += 8) {
     alignas(32) int32_t levels[8];
     const __m256i rounded = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_load_ps(padded + i), inverse));
-    _mm256_store_si256(reinterpret_cast<__m256i*>(levels), _mm256_max_epi32(rounded, _mm256_set1_epi32(-127)));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(levels),
+                       _mm256_max_epi32(rounded, _mm256_set1_epi32(-127)));
     for (int lane = 0; lane < 8; ++lane) {
       to.values[i + lane] = static_cast<int8_t>(levels[lane]);
       sum += levels[lane];
@@ -40,13 +42,18 @@ struct Weights {
   __m256i magnitudes, signs;
 };
 
-inline Weights split(__m256i levels) { return {_mm256_abs_epi8(levels), levels}; }
+inline Weights split(__m256i levels) {
+  return {_mm256_abs_epi8(levels), levels};
+}
 
-inline __m256i load_half_line(const std::byte* line) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(line)); }
+inline __m256i load_half_line(const std::byte* line) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(line));
+}
 
 // Adds the products of sixteen rows of a slice with a quad of `kTokens` tokens.
 template <int kTokens>
-inline void multiply_quad(const Weights (&w)[2], const int8_t* x, int64_t columns, __m256i (&sums)[kTokens][2]) {
+inline void multiply_quad(const Weights (&w)[2], const int8_t* x, int64_t columns,
+                          __m256i (&sums)[kTokens][2]) {
   for (int t = 0; t < kTokens; ++t) {
     int32_t bytes;
     __builtin_memcpy(&bytes, x + t * columns, 4);
@@ -61,7 +68,8 @@ inline void multiply_quad(const Weights (&w)[2], const int8_t* x, int64_t column
 }
 
 template <int kTokens>
-inline void multiply_slices(const Int8Block&, const std::byte* slices, const int8_t* x, __m256i (&sums)[kTokens][2]) {
+inline void multiply_slices(const Int8Block&, const std::byte* slices, const int8_t* x,
+                            __m256i (&sums)[kTokens][2]) {
   for (int64_t j = 0; j < Int8Block::kSlices; ++j) {
     const std::byte* slice = slices + j * kSliceBytes;
     const Weights w[2] = {split(load_half_line(slice)), split(load_half_line(slice + 32))};
@@ -70,10 +78,14 @@ inline void multiply_slices(const Int8Block&, const std::byte* slices, const int
 }
 
 template <int kTokens>
-inline void multiply_slices(const Int4Block&, const std::byte* slices, const int8_t* x, __m256i (&sums)[kTokens][2]) {
+inline void multiply_slices(const Int4Block&, const std::byte* slices, const int8_t* x,
+                            __m256i (&sums)[kTokens][2]) {
   const __m256i nibble = _mm256_set1_epi8(15);
-  const __m256i levels = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kInt4Levels.data())));
-  const auto decode = [&](__m256i codes) { return split(_mm256_shuffle_epi8(levels, _mm256_and_si256(codes, nibble))); };
+  const __m256i levels =
+      _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(kInt4Levels.data())));
+  const auto decode = [&](__m256i codes) {
+    return split(_mm256_shuffle_epi8(levels, _mm256_and_si256(codes, nibble)));
+  };
   for (int64_t j = 0; j < Int4Block::kSlices; ++j) {
     const std::byte* slice = slices + j * kSliceBytes;
     const __m256i a = load_half_line(slice), b = load_half_line(slice + 32);
@@ -115,10 +127,17 @@ void multiply(const PanelProduct& task) {
       const QuantizedTokens x = task.x.at(group, token);
       float* y = task.y + token * kPanelRows;
       switch (task.num_tokens - token) {
-        case 1: multiply_tile<Block, 1>(block, x, y); break;
-        case 2: multiply_tile<Block, 2>(block, x, y); break;
-        case 3: multiply_tile<Block, 3>(block, x, y); break;
-        default: multiply_tile<Block, kMaxTile>(block, x, y);
+        case 1:
+          multiply_tile<Block, 1>(block, x, y);
+          break;
+        case 2:
+          multiply_tile<Block, 2>(block, x, y);
+          break;
+        case 3:
+          multiply_tile<Block, 3>(block, x, y);
+          break;
+        default:
+          multiply_tile<Block, kMaxTile>(block, x, y);
       }
     }
 }

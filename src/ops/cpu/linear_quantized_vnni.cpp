@@ -1,6 +1,6 @@
-// AVX-512 VNNI: one instruction adds the four-byte dot products of sixteen rows. It wants unsigned weights and signed tokens, so
-// the weights are lifted by 128 and the sums start at -128 times the sum of the tokens' values. A block's weights are read and
-// unpacked once for up to twelve tokens, whose sums stay in registers.
+// AVX-512 VNNI: one instruction adds the four-byte dot products of sixteen rows. It wants unsigned weights
+// and signed tokens, so the weights are lifted by 128 and the sums start at -128 times the sum of the tokens'
+// values. A block's weights are read and unpacked once for up to twelve tokens, whose sums stay in registers.
 #include <immintrin.h>
 
 #include <array>
@@ -11,7 +11,8 @@
 namespace poro {
 namespace {
 
-constexpr int kMaxTile = 12;  // Tokens at a time: 24 sums, and room for weights and constants in 32 registers.
+constexpr int kMaxTile =
+    12;  // Tokens at a time: 24 sums, and room for weights and constants in 32 registers.
 constexpr int kPrefetchBytes = 4096;  // How far ahead of the slice in use memory is asked for.
 
 void quantize_group(const float* x, int64_t count, const QuantizedTokens& to) {
@@ -25,7 +26,8 @@ void quantize_group(const float* x, int64_t count, const QuantizedTokens& to) {
   const __m512 inverse = _mm512_set1_ps(largest > 0 ? 127.0f / largest : 0.0f);
   __m512i sum = _mm512_setzero_si512();
   for (int64_t i = 0; i < to.columns; i += 16) {
-    const __m512i level = _mm512_max_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(part(i), inverse)), _mm512_set1_epi32(-127));
+    const __m512i level =
+        _mm512_max_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(part(i), inverse)), _mm512_set1_epi32(-127));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(to.values + i), _mm512_cvtsepi32_epi8(level));
     sum = _mm512_add_epi32(sum, level);
   }
@@ -33,7 +35,9 @@ void quantize_group(const float* x, int64_t count, const QuantizedTokens& to) {
   *to.biases = -128 * _mm512_reduce_add_epi32(sum);
 }
 
-inline __m512i load_line(const std::byte* line) { return _mm512_loadu_si512(line); }
+inline __m512i load_line(const std::byte* line) {
+  return _mm512_loadu_si512(line);
+}
 
 // The unsigned weights of one slice: rows 0..15 and 16..31 of each of its quads of columns.
 template <int kQuads>
@@ -52,7 +56,8 @@ inline Weights<2> unpack(const Int4Block&, const std::byte* slice) {
     for (size_t code = 0; code < 16; ++code) lifted[code] = static_cast<uint8_t>(kInt4Levels[code] + 128);
     return lifted;
   }();
-  const __m512i levels = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kLifted.data())));
+  const __m512i levels =
+      _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(kLifted.data())));
   const __m512i nibble = _mm512_set1_epi8(15);
   const __m512i a = load_line(slice), b = load_line(slice + 64);
   return {{_mm512_shuffle_epi8(levels, _mm512_and_si512(a, nibble)),
@@ -61,7 +66,8 @@ inline Weights<2> unpack(const Int4Block&, const std::byte* slice) {
            _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(b, 4), nibble))}};
 }
 
-// sums + the dot products of four bytes each. In assembler, because GCC 12 copies or spills every sum around the intrinsic.
+// sums + the dot products of four bytes each. In assembler, because GCC 12 copies or spills every sum around
+// the intrinsic.
 inline __m512i add_dot(__m512i sums, __m512i w, __m512i x) {
   asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(w), "v"(x));
   return sums;
@@ -81,9 +87,12 @@ inline __m512 load_scales(const std::byte* scales) {
 }
 
 // y + sums * step, for a row of each lane.
-inline __m512 add_sums(__m512 y, __m512i sums, __m512 step) { return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), step, y); }
+inline __m512 add_sums(__m512 y, __m512i sums, __m512 step) {
+  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), step, y);
+}
 
-// The blocks of a panel times `kTokens` tokens. The results of few tokens stay in registers from group to group.
+// The blocks of a panel times `kTokens` tokens. The results of few tokens stay in registers from group to
+// group.
 template <class Block, int kTokens>
 void multiply_tile(const PanelProduct& task) {
   constexpr bool kKeepsResults = kTokens <= 4;
@@ -151,7 +160,8 @@ template <class Block>
 void multiply(const PanelProduct& task) {
   constexpr auto kTiles = std::make_integer_sequence<int, kMaxTile>{};
   if (task.num_tokens <= kMaxTile) return tile_function<Block>(task.num_tokens, kTiles)(task);
-  const int64_t num_tiles = (task.num_tokens + kMaxTile - 1) / kMaxTile, tile = (task.num_tokens + num_tiles - 1) / num_tiles;
+  const int64_t num_tiles = (task.num_tokens + kMaxTile - 1) / kMaxTile,
+                tile = (task.num_tokens + num_tiles - 1) / num_tiles;
   for (int64_t group = 0; group < task.num_groups; ++group)
     for (int64_t token = 0; token < task.num_tokens; token += tile) {
       const int64_t left = task.num_tokens - token, count = left < tile ? left : tile;

@@ -30,7 +30,9 @@ double rate(Rounds rounds, int64_t count) {
 // Rounds that take about this long.
 int64_t rounds_for(Rounds rounds, double seconds) {
   int64_t count = 256;
-  for (double start = thread_seconds(); rounds(count), thread_seconds() - start < seconds; start = thread_seconds()) count *= 2;
+  for (double start = thread_seconds(); rounds(count), thread_seconds() - start < seconds;
+       start = thread_seconds())
+    count *= 2;
   return count;
 }
 

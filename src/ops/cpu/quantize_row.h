@@ -1,5 +1,5 @@
-// One row of a matrix into its place in a panel of blocks, compiled once per instruction set: quantize_row_<set>.cpp includes
-// quantize_row_body.h and defines one of these.
+// One row of a matrix into its place in a panel of blocks, compiled once per instruction set:
+// quantize_row_<set>.cpp includes quantize_row_body.h and defines one of these.
 #pragma once
 
 #include "ops/quantize.h"

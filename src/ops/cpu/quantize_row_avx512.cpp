@@ -3,6 +3,8 @@
 
 namespace poro {
 
-void quantize_row_avx512(const QuantizeRow& task) { quantize_row_body(task); }
+void quantize_row_avx512(const QuantizeRow& task) {
+  quantize_row_body(task);
+}
 
 }  // namespace poro

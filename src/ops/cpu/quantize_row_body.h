@@ -1,9 +1,10 @@
-// The arithmetic of quantisation in vectors of the width that the including file is compiled for. The bits do not depend on
-// that width: sums run in sixteen fixed lanes, and every product that is added is exact in float (the compiler may fuse it or
-// not).
+// The arithmetic of quantisation in vectors of the width that the including file is compiled for. The bits do
+// not depend on that width: sums run in sixteen fixed lanes, and every product that is added is exact in
+// float (the compiler may fuse it or not).
 //
-// int4 searches the scale of a group: for each candidate the weights go to their nearest levels l, the best scale for those
-// levels is sum(w l) / sum(l l), and the candidate with the largest sum(w l)^2 / sum(l l) leaves the least squared error.
+// int4 searches the scale of a group: for each candidate the weights go to their nearest levels l, the best
+// scale for those levels is sum(w l) / sum(l l), and the candidate with the largest sum(w l)^2 / sum(l l)
+// leaves the least squared error.
 #pragma once
 
 #include <bit>
@@ -102,8 +103,8 @@ inline Nearest nearest_level(Floats v) {
   return {level, code};
 }
 
-// Where the levels' reach of 127 is put, as a multiple of the largest weight; negative: the long side of the levels for the
-// other sign. More candidates gain less than 1 % of the squared error.
+// Where the levels' reach of 127 is put, as a multiple of the largest weight; negative: the long side of the
+// levels for the other sign. More candidates gain less than 1 % of the squared error.
 constexpr float kReaches[] = {1.0f, 0.9f, 0.8f, 0.7f, -1.0f, -0.9f, -0.8f, -0.7f};
 
 inline float int4_scale(const float* w, float largest) {
@@ -116,7 +117,8 @@ inline float int4_scale(const float* w, float largest) {
         const Floats x = load(w + i + v * kWidth);
         const Floats level = nearest_level(x * inverse).level;
         // Sixteen bits of the weight times a level of eight: exact.
-        const Floats rounded = std::bit_cast<Floats>(std::bit_cast<Ints>(x) & static_cast<int32_t>(0xffffff00u));
+        const Floats rounded =
+            std::bit_cast<Floats>(std::bit_cast<Ints>(x) & static_cast<int32_t>(0xffffff00u));
         products[v] += rounded * level;
         squares[v] += level * level;
       }
@@ -139,7 +141,8 @@ inline void store_scale(std::byte* block, int64_t row, BFloat16 scale) {
 template <int64_t kSlices>
 inline void store_slices(const void* bytes, std::byte* block, int64_t row) {
   for (int64_t j = 0; j < kSlices; ++j)
-    std::memcpy(block + kScaleBytes + j * kSliceBytes + row * 4, static_cast<const std::byte*>(bytes) + j * 4, 4);
+    std::memcpy(block + kScaleBytes + j * kSliceBytes + row * 4, static_cast<const std::byte*>(bytes) + j * 4,
+                4);
 }
 
 inline void quantize_group_int4(const float* w, std::byte* block, int64_t row) {
@@ -154,7 +157,8 @@ inline void quantize_group_int4(const float* w, std::byte* block, int64_t row) {
     std::memcpy(codes + i, &code, sizeof code);
   }
   uint8_t packed[kColumns / 2];
-  for (int64_t i = 0; i < kColumns / 2; ++i) packed[i] = static_cast<uint8_t>(codes[i] | codes[i + kColumns / 2] << 4);
+  for (int64_t i = 0; i < kColumns / 2; ++i)
+    packed[i] = static_cast<uint8_t>(codes[i] | codes[i + kColumns / 2] << 4);
   store_scale(block, row, scale);
   store_slices<Int4Block::kSlices>(packed, block, row);
 }
@@ -185,8 +189,8 @@ inline void quantize_groups(const QuantizeRow& task, const QuantizeGroup& quanti
   const int64_t element_bytes = dtype_bits(task.source_dtype) / 8;
   for (int64_t begin = 0; begin < task.columns; begin += Block::kColumns, block += Block::kBytes) {
     const int64_t left = task.columns - begin;
-    read_floats(task.source + begin * element_bytes, task.source_dtype, left < Block::kColumns ? left : Block::kColumns,
-                Block::kColumns, w);
+    read_floats(task.source + begin * element_bytes, task.source_dtype,
+                left < Block::kColumns ? left : Block::kColumns, Block::kColumns, w);
     quantize_group(w, block, task.row);
   }
 }

@@ -9,7 +9,9 @@ void run(Cpu& cpu, const Rope& op) {
   parallel_for(cpu.pool, op.x.dim(0), 8, [&](Range tokens) {
     kernels(cpu.isa).rope({.x = op.x.as<float>() + tokens.begin * heads * head_dim,
                            .positions = op.positions.as<int32_t>() + tokens.begin,
-                           .frequencies = op.frequencies.as<double>(), .tokens = tokens.size(), .heads = heads,
+                           .frequencies = op.frequencies.as<double>(),
+                           .tokens = tokens.size(),
+                           .heads = heads,
                            .head_dim = head_dim,
                            .sine_sign = op.rotation == Rotation::kForward ? 1.0f : -1.0f});
   });

@@ -1,4 +1,5 @@
-// Kernels that walk along rows: conversions, norm, rotation, gate, softmax's denominator. Compiled by kernels_<level>.cpp.
+// Kernels that walk along rows: conversions, norm, rotation, gate, softmax's denominator. Compiled by
+// kernels_<level>.cpp.
 #pragma once
 
 #include "ops/cpu/kernels.h"
@@ -14,7 +15,8 @@ PORO_INLINE void with_type(DType dtype, const void* data, const Body& body) {
   if (dtype == DType::kF16) body(static_cast<const F16*>(data));
 }
 
-// Calls body(at, load) for every vector of [0, count): load(pointer) reads kLanes elements at `at`, or what is left.
+// Calls body(at, load) for every vector of [0, count): load(pointer) reads kLanes elements at `at`, or what
+// is left.
 template <class From, class To>
 void convert_typed(const From* from, To* to, int64_t count) {
   int64_t i = 0;
@@ -49,11 +51,13 @@ void norm_typed(const NormArgs& args, const W* w) {
       const Vec value = load_partial(x + whole, rest);
       squares[1] = fma(value, value, squares[1]);
     }
-    const double mean = static_cast<double>(sum((squares[0] + squares[1]) + (squares[2] + squares[3]))) / static_cast<double>(width);
+    const double mean = static_cast<double>(sum((squares[0] + squares[1]) + (squares[2] + squares[3]))) /
+                        static_cast<double>(width);
     const float rstd = static_cast<float>(1.0 / __builtin_sqrt(mean + args.eps));
     if (args.rstd != nullptr) args.rstd[t] = rstd;
     for (c = 0; c < whole; c += kLanes) store(y + c, load(x + c) * rstd * load(w + c));
-    if (rest > 0) store_partial(y + whole, load_partial(x + whole, rest) * rstd * load_partial(w + whole, rest), rest);
+    if (rest > 0)
+      store_partial(y + whole, load_partial(x + whole, rest) * rstd * load_partial(w + whole, rest), rest);
   }
 }
 
@@ -65,8 +69,9 @@ struct SinCos {
   float sine[kLanes], cosine[kLanes];
 };
 
-// Sine and cosine of position * frequencies[0, count) within 2e-7: the angle in double, reduced to [-pi/4, pi/4] with pi/2 in
-// two parts (the first exact for up to 2^20 quarter turns), then the series of both in float.
+// Sine and cosine of position * frequencies[0, count) within 2e-7: the angle in double, reduced to [-pi/4,
+// pi/4] with pi/2 in two parts (the first exact for up to 2^20 quarter turns), then the series of both in
+// float.
 inline SinCos sin_cos(double position, const double* frequencies, int64_t count) {
   float reduced[kLanes] = {};
   int32_t quarters[kLanes] = {};
@@ -123,13 +128,18 @@ inline void rope(const RopeArgs& args) {
   }
 }
 
-PORO_INLINE Vec silu(Vec x) { return x / (exp(-x) + 1.0f); }
+PORO_INLINE Vec silu(Vec x) {
+  return x / (exp(-x) + 1.0f);
+}
 
 inline void swiglu(const SwiGluArgs& args) {
   int64_t i = 0;
-  for (; i + kLanes <= args.count; i += kLanes) store(args.y + i, silu(load(args.gate + i)) * load(args.up + i));
+  for (; i + kLanes <= args.count; i += kLanes)
+    store(args.y + i, silu(load(args.gate + i)) * load(args.up + i));
   const int64_t rest = args.count - i;
-  if (rest > 0) store_partial(args.y + i, silu(load_partial(args.gate + i, rest)) * load_partial(args.up + i, rest), rest);
+  if (rest > 0)
+    store_partial(args.y + i, silu(load_partial(args.gate + i, rest)) * load_partial(args.up + i, rest),
+                  rest);
 }
 
 inline double log_sum_exp(const LogSumExpArgs& args) {
@@ -148,7 +158,8 @@ inline double log_sum_exp(const LogSumExpArgs& args) {
     for (int64_t i = begin; i < end; i += kLanes) block += exp(load(logits + i) - highest);
     total += static_cast<double>(sum(block));
   }
-  for (int64_t i = whole; i < args.count; ++i) total += __builtin_exp(static_cast<double>(logits[i] - highest));
+  for (int64_t i = whole; i < args.count; ++i)
+    total += __builtin_exp(static_cast<double>(logits[i] - highest));
   return static_cast<double>(highest) + __builtin_log(total);
 }
 

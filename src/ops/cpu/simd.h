@@ -1,8 +1,9 @@
-// One vector of floats, as wide as the instruction set the including file is compiled for: 16 lanes (AVX-512), 8 (AVX2) or 4
-// (everything else, through the compiler's portable vectors: SSE2, NEON). Kernels are written once against this and compiled
-// once per level, by kernels_<level>.cpp, which names the level in PORO_ISA. Whatever is defined here or in a kernel lives in
-// the level's own namespace, and these files include next to nothing else: an inline function that two levels shared would be
-// merged by the linker, and the processor that lacks the wider level could meet the wider copy.
+// One vector of floats, as wide as the instruction set the including file is compiled for: 16 lanes
+// (AVX-512), 8 (AVX2) or 4 (everything else, through the compiler's portable vectors: SSE2, NEON). Kernels
+// are written once against this and compiled once per level, by kernels_<level>.cpp, which names the level in
+// PORO_ISA. Whatever is defined here or in a kernel lives in the level's own namespace, and these files
+// include next to nothing else: an inline function that two levels shared would be merged by the linker, and
+// the processor that lacks the wider level could meet the wider copy.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +38,9 @@ struct F16 {
   uint16_t bits;
 };
 
-PORO_INLINE Vec splat(float value) { return value - Vec{}; }
+PORO_INLINE Vec splat(float value) {
+  return value - Vec{};
+}
 
 PORO_INLINE Vec load(const float* from) {
   Vec vec;
@@ -45,7 +48,9 @@ PORO_INLINE Vec load(const float* from) {
   return vec;
 }
 
-PORO_INLINE Vec widen_bf16(HalfBits bits) { return (Vec)(__builtin_convertvector(bits, IntVec) << 16); }
+PORO_INLINE Vec widen_bf16(HalfBits bits) {
+  return (Vec)(__builtin_convertvector(bits, IntVec) << 16);
+}
 
 PORO_INLINE Vec widen_f16(HalfBits bits) {
 #if defined(__AVX512F__)
@@ -53,7 +58,8 @@ PORO_INLINE Vec widen_f16(HalfBits bits) {
 #elif defined(__AVX2__)
   return (Vec)_mm256_cvtph_ps((__m128i)bits);
 #else
-  // Moving the exponent's field and multiplying by 2^(127 - 15) is exact for normal and subnormal numbers alike.
+  // Moving the exponent's field and multiplying by 2^(127 - 15) is exact for normal and subnormal numbers
+  // alike.
   const IntVec wide = __builtin_convertvector(bits, IntVec);
   const IntVec magnitude = (wide & 0x7fff) << 13;
   const IntVec is_special = magnitude >= 0x7c00 << 13;  // Infinity or NaN
@@ -86,7 +92,8 @@ PORO_INLINE HalfBits to_bf16(Vec vec) {
   const IntVec word = (IntVec)vec;
   const IntVec rounded = word + 0x7fff + ((word >> 16) & 1);
   const IntVec is_nan = (word & 0x7fffffff) > 0x7f800000;
-  return __builtin_convertvector((((rounded & ~is_nan) | ((word | 0x400000) & is_nan)) >> 16) & 0xffff, HalfBits);
+  return __builtin_convertvector((((rounded & ~is_nan) | ((word | 0x400000) & is_nan)) >> 16) & 0xffff,
+                                 HalfBits);
 }
 
 PORO_INLINE HalfBits to_f16(Vec vec) {
@@ -99,14 +106,17 @@ PORO_INLINE HalfBits to_f16(Vec vec) {
   // Below 2^-14 adding 0.5 leaves the subnormal's bits, rounded, at the bottom of the mantissa.
   const IntVec subnormal = (IntVec)((Vec)magnitude + 0.5f) - 0x3f000000;
   const IntVec normal = (magnitude - (112 << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
-  const IntVec is_small = magnitude < 113 << 23, is_large = magnitude >= 0x477ff000, is_nan = magnitude > 0x7f800000;
+  const IntVec is_small =
+      magnitude<113 << 23, is_large = magnitude >= 0x477ff000, is_nan = magnitude> 0x7f800000;
   IntVec bits = (subnormal & is_small) | (normal & ~is_small);
   bits = (bits & ~is_large) | (0x7c00 & is_large) | (0x200 & is_nan);
   return __builtin_convertvector(bits | sign, HalfBits);
 #endif
 }
 
-PORO_INLINE void store(float* to, Vec vec) { std::memcpy(to, &vec, sizeof vec); }
+PORO_INLINE void store(float* to, Vec vec) {
+  std::memcpy(to, &vec, sizeof vec);
+}
 
 PORO_INLINE void store(Bf16* to, Vec vec) {
   const HalfBits bits = to_bf16(vec);
@@ -136,8 +146,12 @@ PORO_INLINE Vec fma(Vec a, Vec b, Vec c) {
 #endif
 }
 
-PORO_INLINE Vec select(IntVec mask, Vec yes, Vec no) { return (Vec)(((IntVec)yes & mask) | ((IntVec)no & ~mask)); }
-PORO_INLINE Vec larger(Vec a, Vec b) { return select(a > b, a, b); }
+PORO_INLINE Vec select(IntVec mask, Vec yes, Vec no) {
+  return (Vec)(((IntVec)yes & mask) | ((IntVec)no & ~mask));
+}
+PORO_INLINE Vec larger(Vec a, Vec b) {
+  return select(a > b, a, b);
+}
 
 PORO_INLINE float sum(Vec vec) {
 #if defined(__AVX512F__)
@@ -159,12 +173,13 @@ PORO_INLINE float largest(Vec vec) {
   return lanes[0];
 }
 
-// e^x within 2 units in the last place for x in [-87, 88]; 0 below, e^88 above; NaN stays NaN. x = n ln 2 + r, and e^r by
-// its series up to r^7, whose rest is under 6e-9 for |r| <= ln 2 / 2.
+// e^x within 2 units in the last place for x in [-87, 88]; 0 below, e^88 above; NaN stays NaN. x = n ln 2 +
+// r, and e^r by its series up to r^7, whose rest is under 6e-9 for |r| <= ln 2 / 2.
 PORO_INLINE Vec exp(Vec x) {
   const IntVec is_zero = x < -87.0f;
   x = select(x > 88.0f, splat(88.0f), select(is_zero, splat(-87.0f), x));
-  const Vec shifted = fma(x, splat(1.44269504f), splat(0x1.8p23f));  // The integer nearest to x / ln 2 in the low bits.
+  const Vec shifted =
+      fma(x, splat(1.44269504f), splat(0x1.8p23f));  // The integer nearest to x / ln 2 in the low bits.
   const Vec n = shifted - 0x1.8p23f;
   const Vec r = fma(n, splat(-1.42860677e-6f), fma(n, splat(-0.693145752f), x));
   Vec series = splat(1.0f / 5040);

@@ -1,5 +1,5 @@
-// The fused steps of decoding as work of the ring (ops/cuda/weight_ring.h). The two halves of a tile are rows that belong together:
-// the two of a rotated pair, or gate and up.
+// The fused steps of decoding as work of the ring (ops/cuda/weight_ring.h). The two halves of a tile are rows
+// that belong together: the two of a rotated pair, or gate and up.
 #include "ops/cuda/batch_rows.h"
 #include "ops/cuda/ring_matrix.h"
 #include "ops/decode_steps.h"
@@ -61,7 +61,8 @@ struct QkvWork {
     int slot = 0;
   };
   __device__ Ahead load(int, int, int token, bool, bool) const { return {__ldcg(slots + token)}; }
-  __device__ void store(int tile, int row, int token, float low, float high, bool, bool, const Ahead& ahead, const std::byte* extra) const {
+  __device__ void store(int tile, int row, int token, float low, float high, bool, bool, const Ahead& ahead,
+                        const std::byte* extra) const {
     const Place at = place(tile);
     const int pair = at.pair + row;
     if (at.head < heads + kv_heads) {
@@ -78,7 +79,8 @@ struct QkvWork {
     }
     const bool is_k = at.head < heads + kv_heads;
     const int kv = at.head - heads - (is_k ? 0 : kv_heads), slot = ahead.slot;
-    const int64_t index = ((int64_t{slot / page_size} * kv_heads + kv) * page_size + slot % page_size) * 2 * half + pair;
+    const int64_t index =
+        ((int64_t{slot / page_size} * kv_heads + kv) * page_size + slot % page_size) * 2 * half + pair;
     store_cached(is_k ? keys : values, cache_dtype, index, low);
     store_cached(is_k ? keys : values, cache_dtype, index + half, high);
   }
@@ -97,17 +99,21 @@ struct GateUpWork {
   __device__ void prepare(std::byte*) const {}
   struct Ahead {};
   __device__ Ahead load(int, int, int, bool, bool) const { return {}; }
-  __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool, const Ahead&, const std::byte*) const {
-    if (has_low) store_value(y, is_y_f32, token * gate.outputs + int64_t{tile} * 8 + row, low / (1.0f + __expf(-low)) * high);
+  __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool, const Ahead&,
+                        const std::byte*) const {
+    if (has_low)
+      store_value(y, is_y_f32, token * gate.outputs + int64_t{tile} * 8 + row,
+                  low / (1.0f + __expf(-low)) * high);
   }
 };
 
-// The norm is part of a product of a few tokens. More tokens are cut into slices, which do not know their tokens' norms, so those are
-// normed before.
+// The norm is part of a product of a few tokens. More tokens are cut into slices, which do not know their
+// tokens' norms, so those are normed before.
 template <class Op>
 Shared normed(Cuda& cuda, const Op& op, const Matrix& w, int64_t num_tiles) {
   if (op.x.dim(0) > kMaxTokens) {
-    const Tensor y = {.data = cuda.operands(op.x.bytes()), .dtype = op.x.dtype, .shape = op.x.shape, .place = op.x.place};
+    const Tensor y = {
+        .data = cuda.operands(op.x.bytes()), .dtype = op.x.dtype, .shape = op.x.shape, .place = op.x.place};
     poro::run(cuda, RmsNorm{.x = op.x, .w = op.norm, .y = y, .rstd = {}, .eps = op.eps});
     return ring_shared(y, w, num_tiles);
   }
@@ -118,31 +124,46 @@ Shared normed(Cuda& cuda, const Op& op, const Matrix& w, int64_t num_tiles) {
   return shared;
 }
 
-bool is_bf16_or_f32(const Tensor& tensor) { return tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF32; }
+bool is_bf16_or_f32(const Tensor& tensor) {
+  return tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF32;
+}
 
 bool launch_fused(Cuda& cuda, const NormQkv& op) {
   const int64_t heads = op.queries.dim(1), kv_heads = op.keys.dim(1), half = op.queries.dim(2) / 2;
-  if (!fits_ring(cuda, op.x, op.q) || !fits_ring(cuda, op.x, op.k) || !fits_ring(cuda, op.x, op.v)) return false;
-  if (op.q.dtype() != op.k.dtype() || op.q.dtype() != op.v.dtype() || half % 8 != 0 || half > kMaxHalf) return false;
+  if (!fits_ring(cuda, op.x, op.q) || !fits_ring(cuda, op.x, op.k) || !fits_ring(cuda, op.x, op.v))
+    return false;
+  if (op.q.dtype() != op.k.dtype() || op.q.dtype() != op.v.dtype() || half % 8 != 0 || half > kMaxHalf)
+    return false;
   const bool is_cache_known = is_bf16_or_f32(op.keys) || op.keys.dtype == DType::kF8;
   if (!is_bf16_or_f32(op.queries) || !is_bf16_or_f32(op.norm) || !is_cache_known) return false;
   return launch_for(op.q.dtype(), cuda,
                     QkvWork{.shared = normed(cuda, op, op.q, (heads + 2 * kv_heads) * half / 8),
-                            .q = ring_weights(op.q), .k = ring_weights(op.k), .v = ring_weights(op.v),
-                            .positions = op.positions.as<int32_t>(), .slots = op.slots.as<int32_t>(),
+                            .q = ring_weights(op.q),
+                            .k = ring_weights(op.k),
+                            .v = ring_weights(op.v),
+                            .positions = op.positions.as<int32_t>(),
+                            .slots = op.slots.as<int32_t>(),
                             .frequencies = op.frequencies.as<double>(),
-                            .queries = op.queries.data, .keys = op.keys.data, .values = op.values.data,
-                            .is_query_f32 = op.queries.dtype == DType::kF32, .cache_dtype = op.keys.dtype,
-                            .heads = static_cast<int>(heads), .kv_heads = static_cast<int>(kv_heads), .half = static_cast<int>(half),
+                            .queries = op.queries.data,
+                            .keys = op.keys.data,
+                            .values = op.values.data,
+                            .is_query_f32 = op.queries.dtype == DType::kF32,
+                            .cache_dtype = op.keys.dtype,
+                            .heads = static_cast<int>(heads),
+                            .kv_heads = static_cast<int>(kv_heads),
+                            .half = static_cast<int>(half),
                             .page_size = static_cast<int>(op.keys.dim(2))});
 }
 
 bool launch_fused(Cuda& cuda, const NormGateUp& op) {
-  if (!fits_ring(cuda, op.x, op.gate) || !fits_ring(cuda, op.x, op.up) || op.gate.dtype() != op.up.dtype()) return false;
+  if (!fits_ring(cuda, op.x, op.gate) || !fits_ring(cuda, op.x, op.up) || op.gate.dtype() != op.up.dtype())
+    return false;
   if (!is_bf16_or_f32(op.y) || !is_bf16_or_f32(op.norm)) return false;
   return launch_for(op.gate.dtype(), cuda,
                     GateUpWork{.shared = normed(cuda, op, op.gate, (op.gate.outputs() + 7) / 8),
-                               .gate = ring_weights(op.gate), .up = ring_weights(op.up), .y = op.y.data,
+                               .gate = ring_weights(op.gate),
+                               .up = ring_weights(op.up),
+                               .y = op.y.data,
                                .is_y_f32 = op.y.dtype == DType::kF32});
 }
 
@@ -150,11 +171,13 @@ bool launch_fused(Cuda& cuda, const NormGateUp& op) {
 }  // namespace few_rows
 
 void run(Cuda& cuda, const NormQkv& op) {
-  if (!few_rows::launch_fused(cuda, op) && !run_batch_rows(cuda, op)) run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
+  if (!few_rows::launch_fused(cuda, op) && !run_batch_rows(cuda, op))
+    run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
 }
 
 void run(Cuda& cuda, const NormGateUp& op) {
-  if (!few_rows::launch_fused(cuda, op) && !run_batch_rows(cuda, op)) run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
+  if (!few_rows::launch_fused(cuda, op) && !run_batch_rows(cuda, op))
+    run_in_steps(cuda, op, cuda.operands(step_bytes(op, op.x.dtype)));
 }
 
 }  // namespace poro

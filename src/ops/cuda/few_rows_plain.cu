@@ -1,7 +1,6 @@
-// Few rows in f32: a warp for each output, each lane every 32nd group of eight columns. For f32 activations, odd sizes and GPUs
-// before Hopper; activations are read through the caches.
+// Few rows in f32: a warp for each output, each lane every 32nd group of eight columns. For f32 activations,
+// odd sizes and GPUs before Hopper; activations are read through the caches.
 #include "ops/cuda/few_rows.h"
-
 #include "ops/cuda/weight_ring.h"
 
 namespace poro {
@@ -23,23 +22,31 @@ struct Plain {
 __device__ float plain_weight(const Plain& p, int64_t output, int64_t column) {
   const std::byte* row = p.w.values + output * p.w.pitch;
   switch (p.dtype) {
-    case DType::kF32: return reinterpret_cast<const float*>(row)[column];
-    case DType::kF16: return __half2float(reinterpret_cast<const __half*>(row)[column]);
-    case DType::kBF16: return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(row)[column]);
-    case DType::kF8: return static_cast<float>(reinterpret_cast<const __nv_fp8_e4m3*>(row)[column]);
-    case DType::kI8: return static_cast<float>(static_cast<uint8_t>(row[column])) - 128.0f;
-    default: break;
+    case DType::kF32:
+      return reinterpret_cast<const float*>(row)[column];
+    case DType::kF16:
+      return __half2float(reinterpret_cast<const __half*>(row)[column]);
+    case DType::kBF16:
+      return __bfloat162float(reinterpret_cast<const __nv_bfloat16*>(row)[column]);
+    case DType::kF8:
+      return static_cast<float>(reinterpret_cast<const __nv_fp8_e4m3*>(row)[column]);
+    case DType::kI8:
+      return static_cast<float>(static_cast<uint8_t>(row[column])) - 128.0f;
+    default:
+      break;
   }
   const std::byte *word = p.w.values + GpuInt4::word_at(output, column, p.w.pitch),
                   *scale = p.w.values + GpuInt4::scale_at(output, column, p.w.pitch);
-  return int4_level(*reinterpret_cast<const uint32_t*>(word), column) * __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(scale));
+  return int4_level(*reinterpret_cast<const uint32_t*>(word), column) *
+         __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(scale));
 }
 
 // Eight neighbouring weights.
 __device__ void plain_weights(const Plain& p, int64_t output, int64_t column, float (&w)[8]) {
   const std::byte* row = p.w.values + output * p.w.pitch;
   if (p.dtype == DType::kF32) {
-    const float4 a = *reinterpret_cast<const float4*>(row + column * 4), b = *reinterpret_cast<const float4*>(row + column * 4 + 16);
+    const float4 a = *reinterpret_cast<const float4*>(row + column * 4),
+                 b = *reinterpret_cast<const float4*>(row + column * 4 + 16);
     w[0] = a.x, w[1] = a.y, w[2] = a.z, w[3] = a.w, w[4] = b.x, w[5] = b.y, w[6] = b.z, w[7] = b.w;
   } else if (p.dtype == DType::kBF16) {
     const uint4 raw = *reinterpret_cast<const uint4*>(row + column * 2);
@@ -55,7 +62,8 @@ __device__ void plain_weights(const Plain& p, int64_t output, int64_t column, fl
 
 // Through the L1 cache: every warp reads all of x.
 __device__ float plain_x(const Plain& p, int64_t index) {
-  return p.is_x_f32 ? static_cast<const float*>(p.x)[index] : __bfloat162float(static_cast<const __nv_bfloat16*>(p.x)[index]);
+  return p.is_x_f32 ? static_cast<const float*>(p.x)[index]
+                    : __bfloat162float(static_cast<const __nv_bfloat16*>(p.x)[index]);
 }
 
 // kAligned: eight columns at a time; the rows of plain weights and of x are aligned to sixteen bytes.
@@ -86,7 +94,8 @@ __global__ void __launch_bounds__(kPlainWarps * 32) plain_kernel(const __grid_co
     for (int offset = 16; offset > 0; offset /= 2) sums[t] += __shfl_xor_sync(0xffffffffu, sums[t], offset);
     if (lane != 0) continue;
     const int64_t index = t * p.w.outputs + output;
-    const float residual = p.residual == nullptr ? 0.0f : few_rows::load_value(p.residual, p.is_residual_f32, index);
+    const float residual =
+        p.residual == nullptr ? 0.0f : few_rows::load_value(p.residual, p.is_residual_f32, index);
     few_rows::store_value(p.y, p.is_y_f32, index, sums[t] * scale + residual);
   }
 }
@@ -94,8 +103,12 @@ __global__ void __launch_bounds__(kPlainWarps * 32) plain_kernel(const __grid_co
 }  // namespace
 
 void run_few_rows_plainly(Cuda& cuda, const Linear& op) {
-  const int64_t row_bytes = op.w.is_quantised() ? op.w.values.dim(1) : op.w.inputs() * dtype_bits(op.w.dtype()) / 8;
-  const Plain p{.w = {.values = op.w.values.data, .scales = gpu_data<float>(op.w.scales), .pitch = row_bytes, .outputs = op.w.outputs()},
+  const int64_t row_bytes =
+      op.w.is_quantised() ? op.w.values.dim(1) : op.w.inputs() * dtype_bits(op.w.dtype()) / 8;
+  const Plain p{.w = {.values = op.w.values.data,
+                      .scales = gpu_data<float>(op.w.scales),
+                      .pitch = row_bytes,
+                      .outputs = op.w.outputs()},
                 .dtype = op.w.dtype(),
                 .x = op.x.data,
                 .residual = op.residual.data,

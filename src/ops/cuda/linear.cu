@@ -1,17 +1,16 @@
 // Products by cuBLASLt, with the residual added in its epilogue; those of a few rows by kernels of our own.
-#include "ops/linear.h"
-
 #include "ops/cuda/batch_rows.h"
 #include "ops/cuda/few_rows.h"
 #include "ops/cuda/linear_quantized.h"
 #include "ops/cuda/matmul.h"
+#include "ops/linear.h"
 
 namespace poro {
 namespace {
 
 void check_types(const Tensor& x, const Tensor& y, const Tensor& residual) {
-  CHECK(x.place == Place::kGpu && y.place == Place::kGpu && (!residual || residual.place == Place::kGpu), "{} or {} is not on the GPU",
-        x.str(), y.str());
+  CHECK(x.place == Place::kGpu && y.place == Place::kGpu && (!residual || residual.place == Place::kGpu),
+        "{} or {} is not on the GPU", x.str(), y.str());
   CHECK(!residual || residual.dtype == y.dtype, "residual {} beside {}", residual.str(), y.str());
 }
 

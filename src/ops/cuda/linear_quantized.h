@@ -5,8 +5,9 @@
 
 namespace poro {
 
-// y = x W^T (+ residual) for any number of rows. A few rows at a time read the weights as they are; more rows meet weights that were
-// widened to the type of x, except that fp8 weights meet bf16 rows in fp8, each row with a scale of its own.
+// y = x W^T (+ residual) for any number of rows. A few rows at a time read the weights as they are; more rows
+// meet weights that were widened to the type of x, except that fp8 weights meet bf16 rows in fp8, each row
+// with a scale of its own.
 void run_quantised(Cuda& cuda, const Linear& op);
 
 }  // namespace poro

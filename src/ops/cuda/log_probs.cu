@@ -9,13 +9,15 @@ constexpr int kThreads = 512;
 
 template <class T, class P, int N>
 __global__ void __launch_bounds__(kThreads, 3)
-    log_probs_kernel(const T* logits, const int32_t* targets, P* logp, int64_t vocab, int64_t first_id, double* lse) {
+    log_probs_kernel(const T* logits, const int32_t* targets, P* logp, int64_t vocab, int64_t first_id,
+                     double* lse) {
   const T* row = logits + blockIdx.x * vocab;
   const Denominator denominator = row_denominator<N>(row, vocab);
   if (threadIdx.x > 0) return;
   const int64_t target = targets[blockIdx.x] - first_id;
   const double logit = target >= 0 && target < vocab ? static_cast<double>(to_float(row[target])) : 0;
-  const double highest = static_cast<double>(denominator.highest), log_sum = log(static_cast<double>(denominator.sum));
+  const double highest = static_cast<double>(denominator.highest),
+               log_sum = log(static_cast<double>(denominator.sum));
   if (lse != nullptr) lse[blockIdx.x] = highest + log_sum;
   // The difference first: near a certain token the logarithm is small beside the logits.
   logp[blockIdx.x] = static_cast<P>(lse != nullptr ? logit : logit - highest - log_sum);

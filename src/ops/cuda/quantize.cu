@@ -170,8 +170,10 @@ struct QuantisedRows {
 
 __device__ void widen_eight(const QuantisedRows& from, int64_t row, int64_t column, float (&w)[8]) {
   if (from.dtype == DType::kI4) {
-    const uint32_t word = *reinterpret_cast<const uint32_t*>(from.values + GpuInt4::word_at(row, column, from.pitch));
-    const float scale = __bfloat162float(*reinterpret_cast<const __nv_bfloat16*>(from.values + GpuInt4::scale_at(row, column, from.pitch)));
+    const uint32_t word =
+        *reinterpret_cast<const uint32_t*>(from.values + GpuInt4::word_at(row, column, from.pitch));
+    const float scale = __bfloat162float(
+        *reinterpret_cast<const __nv_bfloat16*>(from.values + GpuInt4::scale_at(row, column, from.pitch)));
     for (int i = 0; i < 8; ++i) w[i] = int4_level(word, i) * scale;
     return;
   }

@@ -1,5 +1,5 @@
-// The activations of a decoding product (ops/cuda/weight_ring.h) on their way to shared memory: normed, in the order and the type of the
-// weights' format.
+// The activations of a decoding product (ops/cuda/weight_ring.h) on their way to shared memory: normed, in
+// the order and the type of the weights' format.
 #pragma once
 
 #include "base/cuda/state.h"
@@ -168,15 +168,17 @@ __device__ TokenScale token_scale(const Shared& s, int token, const float* stats
   return {rstd, __uint_as_float(static_cast<uint32_t>(254 + 13 - exponent) << 23)};
 }
 
-// The activations as the product takes them: normed where it has a norm, in f16 where the format wants that, and where its groups'
-// sums start.
+// The activations as the product takes them: normed where it has a norm, in f16 where the format wants that,
+// and where its groups' sums start.
 template <class Format>
-__device__ void load_activations(const Shared& s, std::byte* x, float* starts, const NormWeights& norm, float* stats, float* factors) {
+__device__ void load_activations(const Shared& s, std::byte* x, float* starts, const NormWeights& norm,
+                                 float* stats, float* factors) {
   copy_activations<Format>(s, x);
   if (s.norm == nullptr && !Format::kIsHalf) return;
   measure_activations<Format>(s, x, norm, stats);
   if constexpr (Format::kIsPanels)  // Of columns behind the last.
-    for (int i = s.inputs / 64 * token_width(s.tokens) + threadIdx.x; i < s.chunks * 2 * token_width(s.tokens); i += kThreads)
+    for (int i = s.inputs / 64 * token_width(s.tokens) + threadIdx.x;
+         i < s.chunks * 2 * token_width(s.tokens); i += kThreads)
       starts[i] = 0;
   for (int t = 0; t < s.tokens; ++t) {
     const TokenScale scale = token_scale<Format>(s, t, stats, factors);
@@ -202,7 +204,8 @@ __device__ void load_activations(const Shared& s, std::byte* x, float* starts, c
       if constexpr (Format::kIsPanels) {
         float start = Format::start(pairs);
 #pragma unroll
-        for (int offset = 4; offset > 0; offset /= 2) start += __shfl_xor_sync(0xffu << (threadIdx.x & 24), start, offset);
+        for (int offset = 4; offset > 0; offset /= 2)
+          start += __shfl_xor_sync(0xffu << (threadIdx.x & 24), start, offset);
         if (threadIdx.x % 8 == 0) starts[piece / 8 * token_width(s.tokens) + t] = start;
       }
     });

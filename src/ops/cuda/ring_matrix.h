@@ -31,8 +31,9 @@ inline Shared ring_shared(const Tensor& x, const Matrix& w, int64_t num_tiles) {
           .tokens = static_cast<int>(x.dim(0)),
           .inputs = static_cast<int>(x.dim(1)),
           .x_stride = static_cast<int>(x.dim(1)),
-          .chunks = static_cast<int>(w.dtype() == DType::kI4 ? row_bytes(w) * GpuInt4::kPanelRows / GpuInt4::kUnitBytes * 2
-                                                             : row_bytes(w) / kChunkBytes),
+          .chunks = static_cast<int>(w.dtype() == DType::kI4
+                                         ? row_bytes(w) * GpuInt4::kPanelRows / GpuInt4::kUnitBytes * 2
+                                         : row_bytes(w) / kChunkBytes),
           .num_tiles = static_cast<int>(num_tiles)};
 }
 

@@ -1,4 +1,5 @@
-// Rows in fp8 (e4m3), the largest magnitude of each at 448 times its scale: weights by channel, activations by token.
+// Rows in fp8 (e4m3), the largest magnitude of each at 448 times its scale: weights by channel, activations
+// by token.
 #pragma once
 
 #include "ops/op.h"

@@ -38,9 +38,10 @@ __device__ inline void multiply(Sums& sums, uint32_t low0, uint32_t low1, uint32
         : "r"(low0), "r"(high0), "r"(low1), "r"(high1), "r"(x0), "r"(x1));
 }
 
-// A chunk is 64 bytes of each row: 16 for each lane of a quad; chunk_at() says where it lies in the row, or in the
-// panel of eight rows, where the format has those and with them the scales of groups. kPieces is how many times
-// eight columns of a lane's activations they meet; piece j of lane c lies at 64 j + 16 c of the chunk's activations.
+// A chunk is 64 bytes of each row: 16 for each lane of a quad; chunk_at() says where it lies in the row, or
+// in the panel of eight rows, where the format has those and with them the scales of groups. kPieces is how
+// many times eight columns of a lane's activations they meet; piece j of lane c lies at 64 j + 16 c of the
+// chunk's activations.
 template <DType>
 struct WeightFormat;
 
@@ -87,8 +88,9 @@ struct WeightFormat<DType::kF8> : ByteFormat<true> {};
 template <>
 struct WeightFormat<DType::kI8> : ByteFormat<false> {};
 
-// Eight weights of a word (GpuInt4 in ops/quantize.h) as four pairs of neighbouring columns, each code with an offset: 16 in the first
-// and third pair, 256 in the others. Codes go to the mantissas of 16 and 256 as they lie.
+// Eight weights of a word (GpuInt4 in ops/quantize.h) as four pairs of neighbouring columns, each code with
+// an offset: 16 in the first and third pair, 256 in the others. Codes go to the mantissas of 16 and 256 as
+// they lie.
 __device__ inline void widen_i4(uint32_t word, uint32_t (&pairs)[4]) {
   const uint32_t turned = __funnelshift_r(word, word, 8);
   pairs[0] = (word & 0x03c003c0u) | 0x4c004c00u;
@@ -106,14 +108,17 @@ struct WeightFormat<DType::kI4> {
   static constexpr int kChunkColumns = 128, kPieces = 4;
   static constexpr bool kIsHalf = true, kHasRowScales = false, kIsPanels = true;
   // A unit is two chunks.
-  __device__ static int chunk_at(int chunk) { return chunk / 2 * static_cast<int>(GpuInt4::kUnitBytes) + chunk % 2 * 512; }
+  __device__ static int chunk_at(int chunk) {
+    return chunk / 2 * static_cast<int>(GpuInt4::kUnitBytes) + chunk % 2 * 512;
+  }
   // What takes the offsets of eight columns' codes out of their product with x.
   __device__ static float start(const float2 (&x)[4]) {
-    return -(16 + GpuInt4::kMiddle) * (x[0].x + x[0].y + x[2].x + x[2].y) - (256 + GpuInt4::kMiddle) * (x[1].x + x[1].y + x[3].x + x[3].y);
+    return -(16 + GpuInt4::kMiddle) * (x[0].x + x[0].y + x[2].x + x[2].y) -
+           (256 + GpuInt4::kMiddle) * (x[1].x + x[1].y + x[3].x + x[3].y);
   }
   // A group's sums, from their start.
-  __device__ static Sums group(uint32_t low0, uint32_t low1, uint32_t high0, uint32_t high1, const uint4& x0, const uint4& x1,
-                               const float2& start) {
+  __device__ static Sums group(uint32_t low0, uint32_t low1, uint32_t high0, uint32_t high1, const uint4& x0,
+                               const uint4& x1, const float2& start) {
     Sums sums = {{start.x, start.y}, {start.x, start.y}};
     const auto eight = [&](uint32_t low_word, uint32_t high_word, const uint4& x) {
       uint32_t a[4], b[4];
@@ -127,14 +132,17 @@ struct WeightFormat<DType::kI4> {
     return sums;
   }
   // Scales: two bf16, those of the chunk's two groups; so are the starts.
-  __device__ static void add(Sums& sums, const uint4& low, const uint4& high, const uint4 (&x)[kPieces], uint32_t low_scales,
-                             uint32_t high_scales, const float2& first_start, const float2& second_start) {
+  __device__ static void add(Sums& sums, const uint4& low, const uint4& high, const uint4 (&x)[kPieces],
+                             uint32_t low_scales, uint32_t high_scales, const float2& first_start,
+                             const float2& second_start) {
     const Sums first = group(low.x, low.y, high.x, high.y, x[0], x[1], first_start);
     const Sums second = group(low.z, low.w, high.z, high.w, x[2], x[3], second_start);
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      sums.low[i] += first.low[i] * __uint_as_float(low_scales << 16) + second.low[i] * __uint_as_float(low_scales & 0xffff0000u);
-      sums.high[i] += first.high[i] * __uint_as_float(high_scales << 16) + second.high[i] * __uint_as_float(high_scales & 0xffff0000u);
+      sums.low[i] += first.low[i] * __uint_as_float(low_scales << 16) +
+                     second.low[i] * __uint_as_float(low_scales & 0xffff0000u);
+      sums.high[i] += first.high[i] * __uint_as_float(high_scales << 16) +
+                      second.high[i] * __uint_as_float(high_scales & 0xffff0000u);
     }
   }
 };

@@ -1,10 +1,11 @@
-// The products of decoding: every weight is read once, at the speed of the memory. Each of a block's sixteen warps has a ring of its own
-// in shared memory: a lane copies there, several units ahead and without stopping, just the bytes that it will hand to the tensor cores,
-// so no lane waits for another until a tile's sums are added, in a fixed order. All products of at most eight tokens pass through this;
-// what a product does before (the norm) and after (residual, rotation, cache, gate) is its Work's.
+// The products of decoding: every weight is read once, at the speed of the memory. Each of a block's sixteen
+// warps has a ring of its own in shared memory: a lane copies there, several units ahead and without
+// stopping, just the bytes that it will hand to the tensor cores, so no lane waits for another until a tile's
+// sums are added, in a fixed order. All products of at most eight tokens pass through this; what a product
+// does before (the norm) and after (residual, rotation, cache, gate) is its Work's.
 //
-// Launches overlap (programmatic dependent launch): a block fills its ring while the kernel before it still runs, because weights never
-// depend on that kernel; activations are read after `griddepcontrol.wait`.
+// Launches overlap (programmatic dependent launch): a block fills its ring while the kernel before it still
+// runs, because weights never depend on that kernel; activations are read after `griddepcontrol.wait`.
 //
 // The sum of a token depends on its row alone: tokens are columns of the tensor cores' tiles.
 #pragma once
@@ -20,8 +21,8 @@ namespace poro::few_rows {
 constexpr int kTileRows = 16;  // A tile: eight "low" rows and eight "high" rows, which may lie anywhere.
 constexpr int kChunkBytes = 64;
 constexpr int kUnitChunks = 2;  // A unit of the ring: so many chunks of each of the tile's rows.
-constexpr int kMostUnits = 6;  // In a warp's ring.
-constexpr int kPlaces = 4;     // For the sums of tiles that are under way, at most.
+constexpr int kMostUnits = 6;   // In a warp's ring.
+constexpr int kPlaces = 4;      // For the sums of tiles that are under way, at most.
 
 // Eight rows of a matrix, less at its end.
 struct HalfTile {
@@ -40,7 +41,8 @@ struct Weights {
   __device__ HalfTile rows(int64_t first) const {
     const int64_t left = outputs - first;
     if (left <= 0) return {values, scales, 0};
-    return {values + first * pitch, scales == nullptr ? nullptr : scales + first, static_cast<int>(left < 8 ? left : 8)};
+    return {values + first * pitch, scales == nullptr ? nullptr : scales + first,
+            static_cast<int>(left < 8 ? left : 8)};
   }
 };
 
@@ -104,8 +106,8 @@ struct TileRows {
   int chunks;
 };
 
-// A warp's ring. Units come in the order of the tiles that `source.next(TileRows&)` names, and of units warp, warp + kWarps, ... of
-// a tile's rows.
+// A warp's ring. Units come in the order of the tiles that `source.next(TileRows&)` names, and of units warp,
+// warp + kWarps, ... of a tile's rows.
 template <class Format, class Source>
 class Feed {
  public:
@@ -118,14 +120,25 @@ class Feed {
   static constexpr int kStep = kWarps * kUnitChunks;
   static constexpr int kNextChunk = Format::kIsPanels ? 512 : kChunkBytes;
 
-  // The oldest unit: for chunk i, 16 bytes of each lane's low row at 1024 i + 16 lane and of its high row 512 further on.
+  // The oldest unit: for chunk i, 16 bytes of each lane's low row at 1024 i + 16 lane and of its high row 512
+  // further on.
   __device__ const std::byte* wait() {
     switch (units_) {
-      case 2: wait_for_groups<1>(); break;
-      case 3: wait_for_groups<2>(); break;
-      case 4: wait_for_groups<3>(); break;
-      case 5: wait_for_groups<4>(); break;
-      default: wait_for_groups<5>(); break;
+      case 2:
+        wait_for_groups<1>();
+        break;
+      case 3:
+        wait_for_groups<2>();
+        break;
+      case 4:
+        wait_for_groups<3>();
+        break;
+      case 5:
+        wait_for_groups<4>();
+        break;
+      default:
+        wait_for_groups<5>();
+        break;
     }
     if (Format::kIsPanels) __syncwarp();  // Lanes read scales that others copied.
     return ring_ + at_ * unit_bytes<Format>();
@@ -168,8 +181,10 @@ class Feed {
         copy_16(to + i * 1024 + lane * 16, low_ + at + i * kNextChunk);
         copy_16(to + i * 1024 + 512 + lane * 16, high_ + at + i * kNextChunk);
       }
-      if constexpr (Format::kIsPanels)  // Lane 0 to 3 those of the low rows; the lane's own offset is in the addresses.
-        if (lane < 8) copy_16(to + kUnitChunks * 1024 + lane * 16, lane < 4 ? low_ + at + 1024 : high_ + at + 1024 - 64);
+      if constexpr (Format::kIsPanels)  // Lane 0 to 3 those of the low rows; the lane's own offset is in the
+                                        // addresses.
+        if (lane < 8)
+          copy_16(to + kUnitChunks * 1024 + lane * 16, lane < 4 ? low_ + at + 1024 : high_ + at + 1024 - 64);
       chunk_ += kStep;
     }
     if (++at_ == units_) at_ = 0;
@@ -184,8 +199,8 @@ class Feed {
   const std::byte *low_ = nullptr, *high_ = nullptr;
 };
 
-// Tiles are finished without a stop: every warp leaves its sums in one of a few places, in turn, and goes on; one of the warps, another
-// for each tile, waits for all and adds them in a fixed order.
+// Tiles are finished without a stop: every warp leaves its sums in one of a few places, in turn, and goes on;
+// one of the warps, another for each tile, waits for all and adds them in a fixed order.
 struct TileBarriers {
   cuda::hopper::Barrier full[kPlaces], empty[kPlaces];
 
@@ -195,8 +210,8 @@ struct TileBarriers {
   }
 };
 
-// What a lane of the finishing warp needs of memory: asked for when the tile begins. Lane 8 j + r has row r of each half, of tokens j and
-// j + 4.
+// What a lane of the finishing warp needs of memory: asked for when the tile begins. Lane 8 j + r has row r
+// of each half, of tokens j and j + 4.
 template <class Work>
 struct Finish {
   static constexpr int kTokens = kMaxTokens / 4;
@@ -231,7 +246,8 @@ struct Finish {
   }
 
   template <class Format>
-  __device__ void store(const Work& work, int tile, const float* partials, const std::byte* extra, const float* factors) const {
+  __device__ void store(const Work& work, int tile, const float* partials, const std::byte* extra,
+                        const float* factors) const {
     const int tokens = work.shared.tokens, width = token_width(tokens);
 #pragma unroll
     for (int i = 0; i < kTokens; ++i) {
@@ -251,8 +267,9 @@ struct Finish {
 
 // A lane's share of one unit, or of what a row has left of it: sums += w x.
 template <class Format>
-__device__ inline void consume_unit(Sums& sums, const std::byte* unit, int first, int end, const std::byte* my_x, bool has_token,
-                                    const float* my_starts, int width) {
+__device__ inline void consume_unit(Sums& sums, const std::byte* unit, int first, int end,
+                                    const std::byte* my_x, bool has_token, const float* my_starts,
+                                    int width) {
   const int lane = threadIdx.x % 32;
   const auto one = [&](int i) {
     const uint4 low = *reinterpret_cast<const uint4*>(unit + i * 1024 + lane * 16);
@@ -265,8 +282,9 @@ __device__ inline void consume_unit(Sums& sums, const std::byte* unit, int first
     if constexpr (Format::kIsPanels) {
       const std::byte* scales = unit + kUnitChunks * 1024 + lane / 4 * 8 + i * 4;
       const float* starts = my_starts + (first + i) * 2 * width;
-      Format::add(sums, low, high, pieces, *reinterpret_cast<const uint32_t*>(scales), *reinterpret_cast<const uint32_t*>(scales + 64),
-                  *reinterpret_cast<const float2*>(starts), *reinterpret_cast<const float2*>(starts + width));
+      Format::add(sums, low, high, pieces, *reinterpret_cast<const uint32_t*>(scales),
+                  *reinterpret_cast<const uint32_t*>(scales + 64), *reinterpret_cast<const float2*>(starts),
+                  *reinterpret_cast<const float2*>(starts + width));
     } else {
       Format::add(sums, low, high, pieces);
     }
@@ -301,7 +319,8 @@ struct Memory {
 template <class Format, class Work, class Source>
 __device__ __forceinline__ void consume(const Work& work, Feed<Format, Source>& feed, const Memory& memory) {
   const Shared& s = work.shared;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4, width = token_width(s.tokens);
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4,
+            width = token_width(s.tokens);
   const bool has_token = g < s.tokens;
   const std::byte* my_x = memory.x + (has_token ? g : 0) * token_stride<Format>(s.chunks) + c * 16;
   const float* my_starts = memory.starts + min(2 * c, width - 2);
@@ -401,11 +420,14 @@ int units_in(int64_t bytes, const Total& total) {
 // Sets the length of the rings and launches. False when the activations leave no room for them.
 template <class Format, class Work>
 bool launch(Cuda& cuda, Work work) {
-  // Of a multiprocessor's 227 KiB, as measured: rings that are longer only make the activations wait behind weights.
+  // Of a multiprocessor's 227 KiB, as measured: rings that are longer only make the activations wait behind
+  // weights.
   constexpr int64_t kRoom = (Format::kIsHalf ? 113 : 150) << 10;
   Cuda::State& state = cuda.state();
   Shared& s = work.shared;
-  const auto total = [&](int units) { return layout<Format>(units, s.tokens, s.chunks, work.extra_bytes()).total; };
+  const auto total = [&](int units) {
+    return layout<Format>(units, s.tokens, s.chunks, work.extra_bytes()).total;
+  };
   s.units = units_in(kRoom, total);
   if (s.units < 2) s.units = units_in(static_cast<int64_t>(state.properties.sharedMemPerBlockOptin), total);
   if (s.units < 2) return false;

@@ -1,6 +1,7 @@
-// Stands in for ops/cuda in builds without CUDA. No Cuda device can be opened there, so none of these is ever called.
-#include "ops/add.h"
+// Stands in for ops/cuda in builds without CUDA. No Cuda device can be opened there, so none of these is ever
+// called.
 #include "ops/adamw.h"
+#include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/convert.h"
 #include "ops/cross_entropy.h"
@@ -17,8 +18,10 @@
 
 namespace poro {
 
-#define NO_CUDA(Op) \
-  void run(Cuda&, const Op&) { CHECK(false, #Op " in a build without CUDA"); }
+#define NO_CUDA(Op)                               \
+  void run(Cuda&, const Op&) {                    \
+    CHECK(false, #Op " in a build without CUDA"); \
+  }
 
 NO_CUDA(Add)
 NO_CUDA(AdamW)

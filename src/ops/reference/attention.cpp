@@ -8,9 +8,11 @@
 namespace poro {
 namespace {
 
-// Fills `scores` with softmax over positions [0, count) of q . key(position) / sqrt(D); returns log of the denominator.
+// Fills `scores` with softmax over positions [0, count) of q . key(position) / sqrt(D); returns log of the
+// denominator.
 template <class Key>
-double softmax_scores(const double* q, int64_t head_dim, int64_t count, const Key& key, std::vector<double>& scores) {
+double softmax_scores(const double* q, int64_t head_dim, int64_t count, const Key& key,
+                      std::vector<double>& scores) {
   const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
   scores.assign(static_cast<size_t>(count), 0.0);
   for (int64_t s = 0; s < count; ++s) {
@@ -27,7 +29,8 @@ double softmax_scores(const double* q, int64_t head_dim, int64_t count, const Ke
 
 // One query head at offset `at` of q and y, over `count` positions. Returns the softmax's log denominator.
 template <class Key, class Value>
-double attend(const Tensor& q, const Tensor& y, int64_t at, int64_t count, const Key& key, const Value& value) {
+double attend(const Tensor& q, const Tensor& y, int64_t at, int64_t count, const Key& key,
+              const Value& value) {
   const int64_t head_dim = q.dim(2);
   std::vector<double> query(static_cast<size_t>(head_dim)), scores;
   for (int64_t d = 0; d < head_dim; ++d) query[static_cast<size_t>(d)] = load_element(q, at + d);
@@ -59,7 +62,8 @@ void run(Reference&, const PackedAttention& op) {
 }
 
 void run(Reference&, const CachedAttention& op) {
-  const int64_t num_heads = op.q.dim(1), num_kv_heads = op.keys.dim(1), page_size = op.keys.dim(2), head_dim = op.q.dim(2);
+  const int64_t num_heads = op.q.dim(1), num_kv_heads = op.keys.dim(1), page_size = op.keys.dim(2),
+                head_dim = op.q.dim(2);
   for (int64_t b = 0; b < op.lengths.dim(0); ++b) {
     const int64_t first = op.row_starts.as<int32_t>()[b], last = op.row_starts.as<int32_t>()[b + 1];
     const int64_t length = op.lengths.as<int32_t>()[b];
@@ -86,7 +90,8 @@ void run(Reference&, const CacheWrite& op) {
     for (int64_t kv = 0; kv < num_kv_heads; ++kv) {
       for (int64_t d = 0; d < head_dim; ++d) {
         const int64_t from = (t * num_kv_heads + kv) * head_dim + d;
-        const int64_t to = ((slot / page_size * num_kv_heads + kv) * page_size + slot % page_size) * head_dim + d;
+        const int64_t to =
+            ((slot / page_size * num_kv_heads + kv) * page_size + slot % page_size) * head_dim + d;
         store_element(op.keys, to, load_element(op.k, from));
         store_element(op.values, to, load_element(op.v, from));
       }
@@ -95,14 +100,17 @@ void run(Reference&, const CacheWrite& op) {
 }
 
 void run(Reference&, const PackedAttentionBackward& op) {
-  const int64_t num_heads = op.q.dim(1), num_kv_heads = op.k.dim(1), head_dim = op.q.dim(2), num_tokens = op.q.dim(0);
+  const int64_t num_heads = op.q.dim(1), num_kv_heads = op.k.dim(1), head_dim = op.q.dim(2),
+                num_tokens = op.q.dim(0);
   const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
-  std::vector<double> dq(static_cast<size_t>(op.dq.elements())), dk(static_cast<size_t>(op.dk.elements())), dv = dk;
+  std::vector<double> dq(static_cast<size_t>(op.dq.elements())), dk(static_cast<size_t>(op.dk.elements())),
+      dv = dk;
   for (int64_t t = 0; t < num_tokens; ++t) {
     for (int64_t h = 0; h < num_heads; ++h) {
       const int64_t q_at = (t * num_heads + h) * head_dim;
       double delta = 0;  // dy . y: what the softmax's normalisation takes back.
-      for (int64_t d = 0; d < head_dim; ++d) delta += load_element(op.dy, q_at + d) * load_element(op.y, q_at + d);
+      for (int64_t d = 0; d < head_dim; ++d)
+        delta += load_element(op.dy, q_at + d) * load_element(op.y, q_at + d);
       const double lse = load_element(op.lse, t * num_heads + h);
       for (int64_t s = op.starts.as<int32_t>()[t]; s <= t; ++s) {
         const int64_t k_at = (s * num_kv_heads + h / (num_heads / num_kv_heads)) * head_dim;

@@ -1,7 +1,7 @@
 // The composition of the ops that these replace.
-#include "ops/decode_steps.h"
-
 #include <vector>
+
+#include "ops/decode_steps.h"
 
 namespace poro {
 

@@ -19,7 +19,8 @@ void run(Reference&, const EmbedBackward& op) {
     const int64_t id = op.ids.as<int32_t>()[t] - op.first_id, row = id * width;
     if (id < 0 || id >= op.dtable.dim(0)) continue;
     for (int64_t c = 0; c < width; ++c)
-      store_element(op.dtable, row + c, load_element(op.dtable, row + c) + load_element(op.dy, t * width + c));
+      store_element(op.dtable, row + c,
+                    load_element(op.dtable, row + c) + load_element(op.dy, t * width + c));
   }
 }
 

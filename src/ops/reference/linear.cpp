@@ -17,11 +17,13 @@ void run(Reference&, const Linear& op) {
       dequantize_row(op.w, o, dequantised);
       std::copy(dequantised.begin(), dequantised.end(), w.begin());
     } else {
-      for (int64_t i = 0; i < inputs; ++i) w[static_cast<size_t>(i)] = load_element(op.w.values, o * inputs + i);
+      for (int64_t i = 0; i < inputs; ++i)
+        w[static_cast<size_t>(i)] = load_element(op.w.values, o * inputs + i);
     }
     for (int64_t t = 0; t < num_rows; ++t) {
       double sum = op.residual ? load_element(op.residual, t * outputs + o) : 0.0;
-      for (int64_t i = 0; i < inputs; ++i) sum += x[static_cast<size_t>(t * inputs + i)] * w[static_cast<size_t>(i)];
+      for (int64_t i = 0; i < inputs; ++i)
+        sum += x[static_cast<size_t>(t * inputs + i)] * w[static_cast<size_t>(i)];
       store_element(op.y, t * outputs + o, sum);
     }
   }
@@ -33,10 +35,12 @@ void run(Reference&, const LinearInputGradient& op) {
   for (int64_t i = 0; i < outputs * inputs; ++i) w[static_cast<size_t>(i)] = load_element(op.w.values, i);
   for (int64_t t = 0; t < op.dy.dim(0); ++t) {
     std::vector<double> sums(static_cast<size_t>(inputs));
-    for (int64_t i = 0; op.residual && i < inputs; ++i) sums[static_cast<size_t>(i)] = load_element(op.residual, t * inputs + i);
+    for (int64_t i = 0; op.residual && i < inputs; ++i)
+      sums[static_cast<size_t>(i)] = load_element(op.residual, t * inputs + i);
     for (int64_t o = 0; o < outputs; ++o) {
       const double dy = load_element(op.dy, t * outputs + o);
-      for (int64_t i = 0; i < inputs; ++i) sums[static_cast<size_t>(i)] += dy * w[static_cast<size_t>(o * inputs + i)];
+      for (int64_t i = 0; i < inputs; ++i)
+        sums[static_cast<size_t>(i)] += dy * w[static_cast<size_t>(o * inputs + i)];
     }
     for (int64_t i = 0; i < inputs; ++i) store_element(op.dx, t * inputs + i, sums[static_cast<size_t>(i)]);
   }
@@ -49,7 +53,8 @@ void run(Reference&, const LinearWeightGradient& op) {
     for (int64_t i = 0; i < inputs; ++i) sums[static_cast<size_t>(i)] = load_element(op.dw, o * inputs + i);
     for (int64_t t = 0; t < op.dy.dim(0); ++t) {
       const double dy = load_element(op.dy, t * outputs + o);
-      for (int64_t i = 0; i < inputs; ++i) sums[static_cast<size_t>(i)] += dy * load_element(op.x, t * inputs + i);
+      for (int64_t i = 0; i < inputs; ++i)
+        sums[static_cast<size_t>(i)] += dy * load_element(op.x, t * inputs + i);
     }
     for (int64_t i = 0; i < inputs; ++i) store_element(op.dw, o * inputs + i, sums[static_cast<size_t>(i)]);
   }

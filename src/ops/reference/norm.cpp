@@ -9,7 +9,8 @@ void run(Reference&, const RmsNorm& op) {
   const int64_t width = op.x.dim(1);
   for (int64_t t = 0; t < op.x.dim(0); ++t) {
     double sum = 0;
-    for (int64_t c = 0; c < width; ++c) sum += load_element(op.x, t * width + c) * load_element(op.x, t * width + c);
+    for (int64_t c = 0; c < width; ++c)
+      sum += load_element(op.x, t * width + c) * load_element(op.x, t * width + c);
     const double rstd = 1.0 / std::sqrt(sum / static_cast<double>(width) + op.eps);
     if (op.rstd) store_element(op.rstd, t, rstd);
     for (int64_t c = 0; c < width; ++c)
@@ -23,7 +24,8 @@ void run(Reference&, const RmsNormBackward& op) {
     const double rstd = load_element(op.rstd, t);
     double mean = 0;
     for (int64_t c = 0; c < width; ++c)
-      mean += load_element(op.dy, t * width + c) * load_element(op.w, c) * load_element(op.x, t * width + c) * rstd;
+      mean += load_element(op.dy, t * width + c) * load_element(op.w, c) * load_element(op.x, t * width + c) *
+              rstd;
     mean /= static_cast<double>(width);
     for (int64_t c = 0; c < width; ++c) {
       const double normed = load_element(op.x, t * width + c) * rstd, dy = load_element(op.dy, t * width + c);

@@ -27,16 +27,21 @@ void run(Reference&, const TopLogits& op) {
   const int64_t vocab = op.logits.dim(1), places = op.ids.dim(1);
   for (int64_t t = 0; t < op.logits.dim(0); ++t) {
     std::vector<std::pair<double, int32_t>> sorted;  // Of falling logits.
-    for (int64_t id = 0; id < vocab; ++id) sorted.emplace_back(load_element(op.logits, t * vocab + id), static_cast<int32_t>(id));
-    const bool has_nan = std::ranges::any_of(sorted, [](const auto& token) { return std::isnan(token.first); });
+    for (int64_t id = 0; id < vocab; ++id)
+      sorted.emplace_back(load_element(op.logits, t * vocab + id), static_cast<int32_t>(id));
+    const bool has_nan =
+        std::ranges::any_of(sorted, [](const auto& token) { return std::isnan(token.first); });
     std::ranges::stable_sort(sorted, [](const auto& a, const auto& b) { return a.first > b.first; });
     const double highest = sorted[0].first;
     double total = 0;
-    for (const auto& [logit, id] : sorted) total += std::exp((logit - highest) / op.temperatures.as<double>()[t]);
+    for (const auto& [logit, id] : sorted)
+      total += std::exp((logit - highest) / op.temperatures.as<double>()[t]);
     op.totals.as<double>()[t] = total;
     int64_t count = std::min(places, vocab);
     if (count < vocab)
-      while (count > 0 && sorted[static_cast<size_t>(count - 1)].first == sorted[static_cast<size_t>(count)].first) --count;
+      while (count > 0 &&
+             sorted[static_cast<size_t>(count - 1)].first == sorted[static_cast<size_t>(count)].first)
+        --count;
     if (has_nan || std::isinf(highest)) count = 0;
     for (int64_t i = 0; i < count; ++i) {
       op.ids.as<int32_t>()[t * places + i] = sorted[static_cast<size_t>(i)].second;

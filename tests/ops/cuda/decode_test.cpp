@@ -18,8 +18,9 @@ constexpr int64_t kPages = 5, kPageSize = 16;
 // Normed activations are rounded to bf16 as the composition's are on a GPU, which the reference does not do:
 // 2^-9 of each, averaged over a sum; results in bf16 are rounded once more.
 constexpr double kTolerance = 6e-3;
-// More tokens take the composition, in which a rotated pair, or gate and up, were rounded before: two more half steps, of 2^-9 each. fp8
-// weights then meet activations in fp8: up to 2^-4 of each is lost, 0.026 of a sum's deviation.
+// More tokens take the composition, in which a rotated pair, or gate and up, were rounded before: two more
+// half steps, of 2^-9 each. fp8 weights then meet activations in fp8: up to 2^-4 of each is lost, 0.026 of a
+// sum's deviation.
 double tolerance(DType format, int64_t tokens) {
   if (format == DType::kF8 && tokens > 32) return 0.04;
   return tokens > 8 ? 1e-2 : kTolerance;
@@ -138,7 +139,8 @@ TEST_F(Decode, NormGateUpEqualsItsSteps) {
                                   .y = expected});
         const GpuTensor gpu_x(device, x), gpu_norm(device, norm), y(device, DType::kBF16, {tokens, shape[0]});
         run(device, NormGateUp{.x = gpu_x, .norm = gpu_norm, .gate = gate.gpu(), .up = up.gpu(), .y = y});
-        expect_close(y.fetch(), expected, 1.5 * tolerance(format, tokens));  // Gate times up carries the errors of both.
+        expect_close(y.fetch(), expected,
+                     1.5 * tolerance(format, tokens));  // Gate times up carries the errors of both.
         const GpuTensor again(device, DType::kBF16, {tokens, shape[0]}),
             alone(device, DType::kBF16, {1, shape[0]});
         run(device, NormGateUp{.x = gpu_x, .norm = gpu_norm, .gate = gate.gpu(), .up = up.gpu(), .y = again});

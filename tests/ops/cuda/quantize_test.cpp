@@ -1,4 +1,5 @@
-// Weights quantised by the GPU: what they lose, that every byte is the layout's, and that the bits are the same every time.
+// Weights quantised by the GPU: what they lose, that every byte is the layout's, and that the bits are the
+// same every time.
 #include "ops/quantize.h"
 
 #include "tests/ops/cuda/gpu_matrix.h"
@@ -22,8 +23,9 @@ double relative_error(const Tensor& source, const Matrix& quantised) {
   return error / power;
 }
 
-// fp8 rounds to 2^-4 of each weight at most: a uniform error gives (2^-4)^2 / 12 times a bit more where the mantissa is small;
-// int8 has the step of the largest of a row, 3.5 to 4.5 deviations, over 127; int4's is the measured error of its levels.
+// fp8 rounds to 2^-4 of each weight at most: a uniform error gives (2^-4)^2 / 12 times a bit more where the
+// mantissa is small; int8 has the step of the largest of a row, 3.5 to 4.5 deviations, over 127; int4's is
+// the measured error of its levels.
 TEST_F(GpuQuantize, LosesLittle) {
   Device& device = gpu(DType::kBF16);
   struct Case {
@@ -51,9 +53,11 @@ TEST_F(GpuQuantize, WidensToWhatTheLayoutSays) {
       dequantize(device.cuda_backend(), w.gpu(), rounded);
       const Guarded expected(DType::kF32, shape);
       for (int64_t o = 0; o < shape[0]; ++o)
-        dequantize_row(w.host(), o, {expected.tensor().as<float>() + o * shape[1], static_cast<size_t>(shape[1])});
+        dequantize_row(w.host(), o,
+                       {expected.tensor().as<float>() + o * shape[1], static_cast<size_t>(shape[1])});
       EXPECT_TRUE(equal_bits(plain.fetch(), expected)) << dtype_name(dtype) << shape.str();
-      EXPECT_TRUE(equal_bits(rounded.fetch(), copy_as(DType::kBF16, expected))) << dtype_name(dtype) << shape.str();
+      EXPECT_TRUE(equal_bits(rounded.fetch(), copy_as(DType::kBF16, expected)))
+          << dtype_name(dtype) << shape.str();
     }
 }
 
@@ -75,7 +79,8 @@ TEST_F(GpuQuantize, KeepsZerosAndExactValues) {
     dequantize(device.cuda_backend(), w, result);
     const Guarded values = result.fetch();
     for (int64_t i = 0; i < 128; ++i) EXPECT_EQ(load_element(values, i), 0) << dtype_name(dtype);
-    for (int64_t i = 0; i < 128 && dtype == DType::kI4; ++i) EXPECT_EQ(load_element(values, 128 + i), load_element(source, 128 + i));
+    for (int64_t i = 0; i < 128 && dtype == DType::kI4; ++i)
+      EXPECT_EQ(load_element(values, 128 + i), load_element(source, 128 + i));
   }
 }
 
