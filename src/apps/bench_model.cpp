@@ -197,7 +197,10 @@ void bench_prefill(const Options& options) {
     fail("--tokens {} passes the model's limit of {} positions", options.tokens,
          model.config().max_positions);
   KvCache cache = model.make_cache(1, options.tokens);
-  fill_cache(model, cache, 0, options.tokens);  // Touches memory for the first time.
+  for (int64_t pass = 0; pass < passes_before_measuring(*open.device, model.config().num_layers); ++pass) {
+    cache.truncate(0, 0);
+    fill_cache(model, cache, 0, options.tokens);
+  }
   const TraceFile trace(*open.device, options.trace);
   const std::vector<Measured> measured = measure(
       options.repetitions, [&] { return product_limit(model); },

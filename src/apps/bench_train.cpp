@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/bench.h"
+#include "apps/limits.h"
 #include "apps/model_options.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -45,7 +46,7 @@ struct TemporaryFolder {
   fs::path path;
 };
 
-Recipe recipe_of(const Options& options, const fs::path& folder, int64_t vocab_size) {
+Recipe recipe_of(const Options& options, const fs::path& folder, int64_t vocab_size, int64_t warm_steps) {
   Recipe recipe;
   recipe.stage = Stage::kCpt;
   std::string rows;
@@ -70,7 +71,7 @@ Recipe recipe_of(const Options& options, const fs::path& folder, int64_t vocab_s
   set("--recompute", options.recompute, recipe.train.recompute);
   recipe.train.global_batch = options.micro_batch * options.accumulation;
   recipe.train.micro_batch = options.micro_batch;
-  recipe.train.steps = options.steps + 2;
+  recipe.train.steps = options.steps + warm_steps + 1;
   return recipe;
 }
 
@@ -98,7 +99,8 @@ void bench_train(const Options& options) {
   const auto device = open_device(model, options.dtype == "f32" ? DType::kF32 : DType::kBF16);
   const auto comm = solo_comm();
   const TemporaryFolder folder;
-  const Recipe recipe = recipe_of(options, folder.path, config.vocab_size);
+  const int64_t warm_steps = passes_before_measuring(*device, config.num_layers);
+  const Recipe recipe = recipe_of(options, folder.path, config.vocab_size, warm_steps);
   const RowEncoder encoder(folder.path, config.vocab_size, {});
   ThreadPool pool(options.threads);
   const TrainingData data = open_training_data(recipe, encoder, pool, *comm);
@@ -118,7 +120,7 @@ void bench_train(const Options& options) {
                    .data = data,
                    .max_tokens = options.sequence * options.micro_batch},
                   source);
-  trainer.step();  // Touches all memory, and measures what a backend chooses by.
+  for (int64_t step = 0; step < warm_steps; ++step) trainer.step();
   std::vector<double> seconds;
   StepReport report;
   for (int step = 0; step < options.steps; ++step) {

@@ -6,6 +6,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "ops/gpu_limits.h"
+
 namespace poro {
 namespace {
 
@@ -63,6 +65,10 @@ Limits measure_limits(Cpu& cpu) {
           .f32_flops = peak_rate(cpu, Unit::kF32),
           .bf16_flops = peak_rate(cpu, Unit::kBf16),
           .int8_flops = peak_rate(cpu, Unit::kInt8)};
+}
+
+int64_t passes_before_measuring(const Device& device, int64_t num_layers) {
+  return device.is_cuda() ? 1 + (kUsesBeforeMeasuring + num_layers - 1) / num_layers : 1;
 }
 
 nlohmann::ordered_json to_json(const Limits& limits) {

@@ -25,6 +25,10 @@ Limits measure_limits(Cpu& cpu);
 // One pass of all threads over these bytes, which are more than the caches hold: bytes per second.
 double read_rate(ThreadPool& pool, std::span<const std::span<const std::byte>> parts);
 
+// How often a model passes through its blocks until nothing is done for the first time, or chosen, any more:
+// memory touched, and on a GPU the algorithms of products that come once a block.
+int64_t passes_before_measuring(const Device& device, int64_t num_layers);
+
 nlohmann::ordered_json to_json(const Limits& limits);
 
 }  // namespace poro

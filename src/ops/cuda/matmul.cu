@@ -7,6 +7,7 @@
 
 #include "ops/convert.h"
 #include "ops/cuda/matmul.h"
+#include "ops/gpu_limits.h"
 
 namespace poro {
 namespace {
@@ -98,7 +99,7 @@ class Plan {
   struct Algorithm {
     cublasLtMatmulAlgo_t value;
   };
-  static constexpr int kUsesBeforeMeasuring = 65, kRounds = 3, kMostAlgorithms = 8;
+  static constexpr int kRounds = 3, kMostAlgorithms = 8;
 
   void run(Cuda::State& state, const Matmul& m, const Algorithm& algorithm, void* y) const {
     const float one = 1.0f, beta = m.add != nullptr ? 1.0f : 0.0f;
