@@ -33,9 +33,8 @@ void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
                       .rstd = b.attention_rstd,
                       .eps = eps});
   a.ranks.gather(b.normed);
-  run(device, Linear{.x = b.normed, .w = w.q, .y = b.q, .residual = {}});
-  run(device, Linear{.x = b.normed, .w = w.k, .y = b.k, .residual = {}});
-  run(device, Linear{.x = b.normed, .w = w.v, .y = b.v, .residual = {}});
+  const Linears::Part qkv[] = {{w.q, b.q}, {w.k, b.k}, {w.v, b.v}};
+  run(device, Linears{.x = b.normed, .parts = qkv});
   run(device, Rope{.x = q, .positions = a.positions, .frequencies = a.frequencies});
   run(device, Rope{.x = k, .positions = a.positions, .frequencies = a.frequencies});
   attend(layer, q, k, v, b.attended.reshaped(query_heads), b.lse);
@@ -45,8 +44,8 @@ void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
       RmsNorm{
           .x = b.middle, .w = w.ffn_norm, .y = a.ranks.part(b.ffn_normed), .rstd = b.ffn_rstd, .eps = eps});
   a.ranks.gather(b.ffn_normed);
-  run(device, Linear{.x = b.ffn_normed, .w = w.gate, .y = b.gate, .residual = {}});
-  run(device, Linear{.x = b.ffn_normed, .w = w.up, .y = b.up, .residual = {}});
+  const Linears::Part gate_up[] = {{w.gate, b.gate}, {w.up, b.up}};
+  run(device, Linears{.x = b.ffn_normed, .parts = gate_up});
   run(device, SwiGlu{.gate = b.gate, .up = b.up, .y = b.gated});
   project(a, b.gated, w.down, b.middle, b.out);
 }

@@ -46,10 +46,8 @@ void run_in_steps(Backend& backend, const NormQkv& op, std::byte* memory) {
   const Tensor key_heads = k.reshaped({tokens, kv_heads, head_dim}),
                value_heads = v.reshaped({tokens, kv_heads, head_dim});
   run(backend, RmsNorm{.x = op.x, .w = op.norm, .y = normed, .rstd = {}, .eps = op.eps});
-  run(backend,
-      Linear{.x = normed, .w = op.q, .y = op.queries.reshaped({tokens, op.q.outputs()}), .residual = {}});
-  run(backend, Linear{.x = normed, .w = op.k, .y = k, .residual = {}});
-  run(backend, Linear{.x = normed, .w = op.v, .y = v, .residual = {}});
+  const Linears::Part parts[] = {{op.q, op.queries.reshaped({tokens, op.q.outputs()})}, {op.k, k}, {op.v, v}};
+  run(backend, Linears{.x = normed, .parts = parts});
   run(backend, Rope{.x = op.queries, .positions = op.positions, .frequencies = op.frequencies});
   run(backend, Rope{.x = key_heads, .positions = op.positions, .frequencies = op.frequencies});
   run(backend,
@@ -62,8 +60,8 @@ void run_in_steps(Backend& backend, const NormGateUp& op, std::byte* memory) {
   const Tensor normed = steps.tensor(op.x.shape), gate = steps.tensor(op.y.shape),
                up = steps.tensor(op.y.shape);
   run(backend, RmsNorm{.x = op.x, .w = op.norm, .y = normed, .rstd = {}, .eps = op.eps});
-  run(backend, Linear{.x = normed, .w = op.gate, .y = gate, .residual = {}});
-  run(backend, Linear{.x = normed, .w = op.up, .y = up, .residual = {}});
+  const Linears::Part parts[] = {{op.gate, gate}, {op.up, up}};
+  run(backend, Linears{.x = normed, .parts = parts});
   run(backend, SwiGlu{.gate = gate, .up = up, .y = op.y});
 }
 

@@ -17,6 +17,19 @@ Cost cost(const Linear& op) {
                                        (op.residual ? op.residual.bytes() : 0))};
 }
 
+void check(const Linears& op) {
+  for (size_t i = 0; i < op.parts.size(); ++i) check(op.part(i));
+}
+
+Cost cost(const Linears& op) {
+  Cost all;
+  for (size_t i = 0; i < op.parts.size(); ++i) {
+    const Cost one = cost(op.part(i));
+    all.flops += one.flops, all.bytes += one.bytes;
+  }
+  return all;
+}
+
 void check(const LinearInputGradient& op) {
   CHECK(!op.w.is_quantised(), "quantised weights have no gradient pass");
   CHECK_SHAPE(op.dy, {op.dy.dim(0), op.w.outputs()});

@@ -1,6 +1,8 @@
 // y = x W^T (+ residual): the products of a Llama model, which has no biases. W is used as it is stored.
 #pragma once
 
+#include <span>
+
 #include "ops/matrix.h"
 #include "ops/op.h"
 
@@ -13,6 +15,19 @@ struct Linear {
   Tensor residual;  // (T, O) or none; may be y itself: y += x W^T
 };
 PORO_OP(Linear);
+
+// Products of the same rows, which are made ready for them once: y = x W^T for each part.
+struct Linears {
+  struct Part {
+    Matrix w;  // (O, I)
+    Tensor y;  // (T, O)
+  };
+  Tensor x;  // (T, I)
+  std::span<const Part> parts;
+
+  Linear part(size_t i) const { return {.x = x, .w = parts[i].w, .y = parts[i].y, .residual = {}}; }
+};
+PORO_OP(Linears);
 
 // dx = dy W (+ residual): the gradient of the input.
 struct LinearInputGradient {

@@ -108,4 +108,8 @@ void run(Cpu& cpu, const Linear& op) {
   linear_dot(cpu, op);
 }
 
+void run(Cpu& cpu, const Linears& op) {
+  for (size_t i = 0; i < op.parts.size(); ++i) run(cpu, op.part(i));
+}
+
 }  // namespace poro

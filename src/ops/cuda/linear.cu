@@ -41,6 +41,11 @@ void run(Cuda& cuda, const Linear& op) {
                 .add = op.residual.data});
 }
 
+void run(Cuda& cuda, const Linears& op) {
+  if (run_in_f8(cuda, op)) return;
+  for (size_t i = 0; i < op.parts.size(); ++i) run(cuda, op.part(i));
+}
+
 void run(Cuda& cuda, const LinearInputGradient& op) {
   if (op.dy.dim(0) == 0) return;
   check_types(op.dy, op.dx, op.residual);

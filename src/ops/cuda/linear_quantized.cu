@@ -24,27 +24,32 @@ void run_by_eights(Cuda& cuda, const Linear& op) {
 
 bool meets_f8(Cuda& cuda, const Linear& op) {
   const bool is_aligned = op.w.inputs() % 16 == 0 && op.w.outputs() % 16 == 0;
-  return op.w.dtype() == DType::kF8 && op.x.dtype == DType::kBF16 && op.y.dtype == DType::kBF16 &&
-         is_aligned && cuda.state().capability() >= 90;
+  return op.x.dim(0) > kMostByEights && op.w.dtype() == DType::kF8 && op.x.dtype == DType::kBF16 &&
+         op.y.dtype == DType::kBF16 && is_aligned && cuda.state().capability() >= 90;
 }
 
-void run_in_f8(Cuda& cuda, const Linear& op) {
-  const int64_t rows = op.x.dim(0), inputs = op.w.inputs();
-  const int64_t value_bytes = (rows * inputs + 255) / 256 * 256;
+RowsToF8 rows_in_f8(Cuda& cuda, const Tensor& x) {
+  const int64_t rows = x.dim(0), inputs = x.dim(1), value_bytes = (rows * inputs + 255) / 256 * 256;
   std::byte* memory = cuda.scratch(static_cast<size_t>(value_bytes + rows * int64_t{sizeof(float)}));
-  float* scales = reinterpret_cast<float*>(memory + value_bytes);
-  rows_to_f8(cuda,
-             {.rows = op.x, .values = reinterpret_cast<uint8_t*>(memory), .scales = scales, .pitch = inputs});
-  matmul(cuda, {.rows = rows,
+  const RowsToF8 task{.rows = x,
+                      .values = reinterpret_cast<uint8_t*>(memory),
+                      .scales = reinterpret_cast<float*>(memory + value_bytes),
+                      .pitch = inputs};
+  rows_to_f8(cuda, task);
+  return task;
+}
+
+void multiply_f8(Cuda& cuda, const RowsToF8& x, const Linear& op) {
+  matmul(cuda, {.rows = op.x.dim(0),
                 .columns = op.w.outputs(),
-                .depth = inputs,
-                .a = {.data = memory, .stride = inputs},
+                .depth = op.w.inputs(),
+                .a = {.data = x.values, .stride = x.pitch},
                 .b = {.data = op.w.values.data, .stride = op.w.values.dim(1), .stored = Stored::kTransposed},
                 .operands = DType::kF8,
                 .y = op.y.data,
                 .result = op.y.dtype,
                 .add = op.residual.data,
-                .a_scales = scales,
+                .a_scales = x.scales,
                 .b_scales = gpu_data<float>(op.w.scales)});
 }
 
@@ -80,10 +85,18 @@ void run_widened(Cuda& cuda, const Linear& op) {
 
 }  // namespace
 
+bool run_in_f8(Cuda& cuda, const Linears& op) {
+  for (size_t i = 0; i < op.parts.size(); ++i)
+    if (!meets_f8(cuda, op.part(i))) return false;
+  const RowsToF8 x = rows_in_f8(cuda, op.x);
+  for (size_t i = 0; i < op.parts.size(); ++i) multiply_f8(cuda, x, op.part(i));
+  return true;
+}
+
 void run_quantised(Cuda& cuda, const Linear& op) {
   if (run_few_rows(cuda, op)) return;
   if (op.x.dim(0) <= kMostByEights) return run_by_eights(cuda, op);
-  if (meets_f8(cuda, op)) return run_in_f8(cuda, op);
+  if (meets_f8(cuda, op)) return multiply_f8(cuda, rows_in_f8(cuda, op.x), op);
   run_widened(cuda, op);
 }
 

@@ -10,4 +10,7 @@ namespace poro {
 // with a scale of its own.
 void run_quantised(Cuda& cuda, const Linear& op);
 
+// Where all parts are of those fp8 weights: the rows in fp8 once for all. False where not.
+bool run_in_f8(Cuda& cuda, const Linears& op);
+
 }  // namespace poro

@@ -29,6 +29,10 @@ void run(Reference&, const Linear& op) {
   }
 }
 
+void run(Reference& reference, const Linears& op) {
+  for (size_t i = 0; i < op.parts.size(); ++i) run(reference, op.part(i));
+}
+
 void run(Reference&, const LinearInputGradient& op) {
   const int64_t outputs = op.w.outputs(), inputs = op.w.inputs();
   std::vector<double> w(static_cast<size_t>(outputs * inputs));

@@ -128,5 +128,23 @@ TEST_F(FewRows, ChainsGiveTheSameBitsEveryTime) {
     }
 }
 
+// Products of the same rows together: few rows by the ring, more in fp8, which are made from x once.
+TEST_F(FewRows, ProductsOfTheSameRowsAreThoseOfEach) {
+  Device& device = gpu(DType::kBF16);
+  for (const DType format : kFormats)
+    for (const int64_t tokens : {3, 40}) {
+      const GpuMatrix a(device, format, {96, 512}, 1), b(device, format, {48, 512}, 2);
+      const GpuTensor x(device, random_tensor(DType::kBF16, {tokens, 512}, 3)),
+          y(device, DType::kBF16, {tokens, 96}), z(device, DType::kBF16, {tokens, 48}),
+          y_alone(device, DType::kBF16, {tokens, 96}), z_alone(device, DType::kBF16, {tokens, 48});
+      const Linears::Part parts[] = {{a.gpu(), y}, {b.gpu(), z}};
+      run(device, Linears{.x = x, .parts = parts});
+      run(device, Linear{.x = x, .w = a.gpu(), .y = y_alone, .residual = {}});
+      run(device, Linear{.x = x, .w = b.gpu(), .y = z_alone, .residual = {}});
+      EXPECT_TRUE(equal_bits(y.fetch(), y_alone.fetch())) << tokens << " " << dtype_name(format);
+      EXPECT_TRUE(equal_bits(z.fetch(), z_alone.fetch())) << tokens << " " << dtype_name(format);
+    }
+}
+
 }  // namespace
 }  // namespace poro
