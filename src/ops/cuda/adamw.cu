@@ -1,6 +1,5 @@
 // The update in f32, corrections and factors in double, as on the CPU; what is bf16 and must not lose small
 // steps is rounded by chance, with the CPU's random words.
-#include <algorithm>
 #include <cmath>
 
 #include "base/cuda/philox.cuh"
@@ -10,7 +9,7 @@
 namespace poro {
 namespace {
 
-constexpr int kThreads = 256, kBlocksEach = 3;  // On a multiprocessor
+constexpr int kThreads = 256;
 
 struct Factors {
   float scale, eps, beta1, rest1, beta2, rest2, decay, rate, root_scale;
@@ -87,68 +86,37 @@ __device__ __forceinline__ void store_up_to(T* to, int64_t left, const Pack<T, N
     if (i < left) to[i] = pack.v[i];
 }
 
-// N elements from a multiple of N.
+// Elements at + [0, N). With N > 1 the first is even, because two elements share a draw of random numbers.
 template <class W, class G, class M, int N>
-struct Elements {
-  Pack<W, N> weights;
-  Pack<G, N> gradients;
-  Pack<M, N> firsts, seconds;
-
-  __device__ __forceinline__ void load(const AdamWTensors<W, G, M>& t, int64_t at) {
-    const int64_t left = t.count - at;
-    if (left <= 0) return;
-    weights = load_up_to<W, N>(t.weights + at, left);
-    gradients = load_up_to<G, N>(t.gradient + at, left);
-    firsts = load_up_to<M, N>(t.first + at, left), seconds = load_up_to<M, N>(t.second + at, left);
-  }
-
-  // With N > 1 the first element is even, because two share a draw of random numbers.
-  __device__ __forceinline__ void update(const AdamWTensors<W, G, M>& t, const Factors& f, int64_t at) {
-    uint4 drawn{};
+__global__ void __launch_bounds__(kThreads, 4) adamw_kernel(AdamWTensors<W, G, M> t, Factors f) {
+  const int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N, left = t.count - at;
+  if (left <= 0) return;
+  Pack<W, N> weights = load_up_to<W, N>(t.weights + at, left);
+  const Pack<G, N> gradients = load_up_to<G, N>(t.gradient + at, left);
+  Pack<M, N> firsts = load_up_to<M, N>(t.first + at, left), seconds = load_up_to<M, N>(t.second + at, left);
+  Pack<__nv_bfloat16, N> rounded;
+  uint4 drawn{};
 #pragma unroll
-    for (int i = 0; i < N; ++i) {
-      const int64_t element = t.first_element + at + i;
-      if (i % 2 == 0 && (sizeof(W) == 2 || sizeof(M) == 2))
-        drawn = gpu_philox(t.seed, static_cast<uint64_t>(element) / 2, static_cast<uint64_t>(t.step));
-      const bool is_odd = N > 1 ? i % 2 == 1 : element % 2 == 1;
-      const uint32_t low = is_odd ? drawn.z : drawn.x, high = is_odd ? drawn.w : drawn.y;
-      const float gradient = to_float(gradients.v[i]) * f.scale;
-      const float first = f.beta1 * to_float(firsts.v[i]) + f.rest1 * gradient;
-      const float second = f.beta2 * to_float(seconds.v[i]) + f.rest2 * gradient * gradient;
-      const float step = f.rate * first * reciprocal(root(second) * f.root_scale + f.eps);
-      const float weight = to_float(weights.v[i]) * f.decay - step;
-      firsts.v[i] = stored<M>(first, low & 0xffffu);
-      seconds.v[i] = stored<M>(second, low >> 16);
-      weights.v[i] = stored<W>(weight, high & 0xffffu);
-    }
+  for (int i = 0; i < N; ++i) {
+    const int64_t element = t.first_element + at + i;
+    if (i % 2 == 0 && (sizeof(W) == 2 || sizeof(M) == 2))
+      drawn = gpu_philox(t.seed, static_cast<uint64_t>(element) / 2, static_cast<uint64_t>(t.step));
+    const bool is_odd = N > 1 ? i % 2 == 1 : element % 2 == 1;
+    const uint32_t low = is_odd ? drawn.z : drawn.x, high = is_odd ? drawn.w : drawn.y;
+    const float gradient = to_float(gradients.v[i]) * f.scale;
+    const float first = f.beta1 * to_float(firsts.v[i]) + f.rest1 * gradient;
+    const float second = f.beta2 * to_float(seconds.v[i]) + f.rest2 * gradient * gradient;
+    const float step = f.rate * first * reciprocal(root(second) * f.root_scale + f.eps);
+    const float weight = to_float(weights.v[i]) * f.decay - step;
+    firsts.v[i] = stored<M>(first, low & 0xffffu);
+    seconds.v[i] = stored<M>(second, low >> 16);
+    weights.v[i] = stored<W>(weight, high & 0xffffu);
+    rounded.v[i] = from_float<__nv_bfloat16>(to_float(weights.v[i]));
   }
-
-  __device__ __forceinline__ void store(const AdamWTensors<W, G, M>& t, int64_t at) const {
-    const int64_t left = t.count - at;
-    store_up_to(t.weights + at, left, weights);
-    store_up_to(t.first + at, left, firsts);
-    store_up_to(t.second + at, left, seconds);
-    if (t.rounded == nullptr) return;
-    Pack<__nv_bfloat16, N> rounded;
-#pragma unroll
-    for (int i = 0; i < N; ++i) rounded.v[i] = from_float<__nv_bfloat16>(to_float(weights.v[i]));
-    store_up_to(t.rounded + at, left, rounded);
-  }
-};
-
-// Drawing random numbers takes as long as the memory, so the next elements are on their way meanwhile.
-template <class W, class G, class M, int N>
-__global__ void __launch_bounds__(kThreads, kBlocksEach) adamw_kernel(AdamWTensors<W, G, M> t, Factors f) {
-  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads * N;
-  int64_t at = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N;
-  Elements<W, G, M, N> now, next;
-  now.load(t, at);
-  for (; at < t.count; at += step) {
-    next.load(t, at + step);
-    now.update(t, f, at);
-    now.store(t, at);
-    now = next;
-  }
+  store_up_to(t.weights + at, left, weights);
+  store_up_to(t.first + at, left, firsts);
+  store_up_to(t.second + at, left, seconds);
+  if (t.rounded != nullptr) store_up_to(t.rounded + at, left, rounded);
 }
 
 }  // namespace
@@ -169,10 +137,8 @@ void run(Cuda& cuda, const AdamW& op) {
                                             .first_element = op.first_element,
                                             .step = op.step};
         const auto launch = [&]<int N>() {
-          const unsigned blocks =
-              std::min(blocks_of(count, kThreads * N),
-                       static_cast<unsigned>(kBlocksEach * cuda.state().num_multiprocessors()));
-          adamw_kernel<W, G, M, N><<<blocks, kThreads, 0, cuda.state().stream>>>(tensors, factors_of(op));
+          adamw_kernel<W, G, M, N>
+              <<<blocks_of(count, kThreads * N), kThreads, 0, cuda.state().stream>>>(tensors, factors_of(op));
         };
         if (is_packed(0, 8,
                       {op.weights.data, op.gradient.data, op.first.data, op.second.data, op.rounded.data}))
