@@ -34,39 +34,36 @@ struct QkvWork {
     const int per_head = half / 8;
     return {tile / per_head, tile % per_head * 8};
   }
-  __device__ HalfTile rows(int tile, int64_t offset) const {
+  __device__ HalfTile rows(int tile, int offset) const {
     const Place at = place(tile);
     const bool is_q = at.head < heads, is_k = at.head < heads + kv_heads;
     const int head = is_q ? at.head : is_k ? at.head - heads : at.head - heads - kv_heads;
-    return (is_q ? q : is_k ? k : v).rows(int64_t{head} * 2 * half + at.pair + offset);
+    return (is_q ? q : is_k ? k : v).rows(head * 2 * half + at.pair + offset);
   }
   __device__ HalfTile low(int tile) const { return rows(tile, 0); }
   __device__ HalfTile high(int tile) const { return rows(tile, half); }
-  __device__ int64_t pitch() const { return q.pitch; }
 
-  // Cosine and sine of each token and pair.
-  __host__ __device__ int extra_bytes() const { return shared.tokens * half * 8; }
-  // The angle in turns is reduced in f64, so that far positions keep their precision.
-  __device__ void prepare(std::byte* extra) const {
-    float2* table = reinterpret_cast<float2*>(extra);
-    for (int i = threadIdx.x; i < shared.tokens * half; i += kThreads) {
-      double turns = __ldcg(positions + i / half) * frequencies[i % half] * 0.15915494309189533577;
-      turns -= rint(turns);
-      float sine, cosine;
-      sincospif(2.0f * static_cast<float>(turns), &sine, &cosine);
-      table[i] = {cosine, sine};
-    }
-  }
   struct Ahead {
-    int slot = 0;
+    int slot = 0, position = 0;
+    double frequency = 0;
   };
-  __device__ Ahead load(int, int, int token, bool, bool) const { return {__ldcg(slots + token)}; }
-  __device__ void store(int tile, int row, int token, float low, float high, bool, bool, const Ahead& ahead,
-                        const std::byte* extra) const {
+  __device__ Ahead load(int tile, int row, int token, bool, bool) const {
+    return {__ldcg(slots + token), __ldcg(positions + token), frequencies[place(tile).pair + row]};
+  }
+  // Cosine and sine. The angle in turns is reduced in f64, so that far positions keep their precision.
+  static __device__ float2 turn_of(const Ahead& ahead) {
+    double turns = ahead.position * ahead.frequency * 0.15915494309189533577;
+    turns -= rint(turns);
+    float2 turn;
+    sincospif(2.0f * static_cast<float>(turns), &turn.y, &turn.x);
+    return turn;
+  }
+  __device__ void store(int tile, int row, int token, float low, float high, bool, bool,
+                        const Ahead& ahead) const {
     const Place at = place(tile);
     const int pair = at.pair + row;
     if (at.head < heads + kv_heads) {
-      const float2 turn = reinterpret_cast<const float2*>(extra)[token * half + pair];
+      const float2 turn = turn_of(ahead);
       const float a = low, b = high;
       low = a * turn.x - b * turn.y;
       high = b * turn.x + a * turn.y;
@@ -92,15 +89,12 @@ struct GateUpWork {
   void* y;
   bool is_y_f32;
 
-  __device__ HalfTile low(int tile) const { return gate.rows(int64_t{tile} * 8); }
-  __device__ HalfTile high(int tile) const { return up.rows(int64_t{tile} * 8); }
-  __device__ int64_t pitch() const { return gate.pitch; }
-  __host__ __device__ int extra_bytes() const { return 0; }
-  __device__ void prepare(std::byte*) const {}
+  __device__ HalfTile low(int tile) const { return gate.rows(tile * 8); }
+  __device__ HalfTile high(int tile) const { return up.rows(tile * 8); }
   struct Ahead {};
   __device__ Ahead load(int, int, int, bool, bool) const { return {}; }
-  __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool, const Ahead&,
-                        const std::byte*) const {
+  __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool,
+                        const Ahead&) const {
     if (has_low)
       store_value(y, is_y_f32, token * gate.outputs + int64_t{tile} * 8 + row,
                   low / (1.0f + __expf(-low)) * high);

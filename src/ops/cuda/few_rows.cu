@@ -13,11 +13,8 @@ struct LinearWork {
   const void* residual;  // (T, O) or none
   bool is_y_f32, is_residual_f32;
 
-  __device__ HalfTile low(int tile) const { return w.rows(int64_t{tile} * kTileRows); }
-  __device__ HalfTile high(int tile) const { return w.rows(int64_t{tile} * kTileRows + 8); }
-  __device__ int64_t pitch() const { return w.pitch; }
-  __host__ __device__ int extra_bytes() const { return 0; }
-  __device__ void prepare(std::byte*) const {}
+  __device__ HalfTile low(int tile) const { return w.rows(tile * kTileRows); }
+  __device__ HalfTile high(int tile) const { return w.rows(tile * kTileRows + 8); }
   // The residual.
   struct Ahead {
     float low = 0, high = 0;
@@ -31,7 +28,7 @@ struct LinearWork {
             has_high ? load_value(residual, is_residual_f32, at(tile, row + 8, token)) : 0.0f};
   }
   __device__ void store(int tile, int row, int token, float low, float high, bool has_low, bool has_high,
-                        const Ahead& ahead, const std::byte*) const {
+                        const Ahead& ahead) const {
     if (has_low) store_value(y, is_y_f32, at(tile, row, token), low + ahead.low);
     if (has_high) store_value(y, is_y_f32, at(tile, row + 8, token), high + ahead.high);
   }

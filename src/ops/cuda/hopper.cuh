@@ -71,6 +71,15 @@ __device__ inline void load_box(void* to, const CUtensorMap& map, Barrier& full,
       : "memory");
 }
 
+// Bytes as they lie, a multiple of 16 from an address that is one.
+__device__ inline void load_bytes(void* to, const void* from, int bytes, Barrier& full) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
+          shared_address(to)),
+      "l"(from), "r"(bytes), "r"(shared_address(&full))
+      : "memory");
+}
+
 // Barriers among some threads of the block; 0 is __syncthreads'.
 __device__ inline void sync_named(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");

@@ -20,7 +20,7 @@ struct Shared {
   int tokens = 0;
   int inputs = 0;
   int x_stride = 0;  // Elements from token to token of x.
-  int chunks = 0;    // Of a row of weights.
+  int chunks = 0;    // Of a row of weights, whole units.
   int num_tiles = 0;
   int units = 0;  // In a warp's ring.
 };

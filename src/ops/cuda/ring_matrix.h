@@ -32,8 +32,10 @@ inline Shared ring_shared(const Tensor& x, const Matrix& w, int64_t num_tiles) {
           .inputs = static_cast<int>(x.dim(1)),
           .x_stride = static_cast<int>(x.dim(1)),
           .chunks = static_cast<int>(w.dtype() == DType::kI4
-                                         ? row_bytes(w) * GpuInt4::kPanelRows / GpuInt4::kUnitBytes * 2
-                                         : row_bytes(w) / kChunkBytes),
+                                         ? row_bytes(w) * GpuInt4::kPanelRows / GpuInt4::kUnitBytes
+                                         : (row_bytes(w) + kUnitChunks * kChunkBytes - 1) /
+                                               (kUnitChunks * kChunkBytes)) *
+                    kUnitChunks,
           .num_tiles = static_cast<int>(num_tiles)};
 }
 

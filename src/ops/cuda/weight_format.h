@@ -38,18 +38,26 @@ __device__ inline void multiply(Sums& sums, uint32_t low0, uint32_t low1, uint32
         : "r"(low0), "r"(high0), "r"(low1), "r"(high1), "r"(x0), "r"(x1));
 }
 
-// A chunk is 64 bytes of each row: 16 for each lane of a quad; chunk_at() says where it lies in the row, or
-// in the panel of eight rows, where the format has those and with them the scales of groups. kPieces is how
-// many times eight columns of a lane's activations they meet; piece j of lane c lies at 64 j + 16 c of the
-// chunk's activations.
+// A chunk is 64 bytes of each row: 16 for each lane of a quad. A unit of the ring is two chunks of eight low
+// rows and of eight high rows; chunk_at() says where a chunk of the low rows lies in it, 16 bytes of each
+// lane, and those of the high rows lie kHighAt further on. kGroupWarps warps share a tile, which gives each
+// of them a few units of a row of 4,096. kPieces is how many times eight columns of a lane's activations the
+// chunk's 16 bytes meet; piece j of lane c lies at 64 j + 16 c of the chunk's activations.
+constexpr int kChunkBytes = 64, kUnitChunks = 2;
+
 template <DType>
 struct WeightFormat;
 
+struct RowFormat {
+  static constexpr int kGroupWarps = 16, kUnitBytes = 2048, kHighAt = 512;
+  static constexpr bool kIsPanels = false;
+  __device__ static int chunk_at(int chunk) { return chunk * 1024; }
+};
+
 template <>
-struct WeightFormat<DType::kBF16> {
+struct WeightFormat<DType::kBF16> : RowFormat {
   static constexpr int kChunkColumns = 32, kPieces = 1;
-  static constexpr bool kIsHalf = false, kHasRowScales = false, kIsPanels = false;
-  __device__ static int chunk_at(int chunk) { return chunk * 64; }
+  static constexpr bool kIsHalf = false, kHasRowScales = false;
   __device__ static void add(Sums& sums, const uint4& low, const uint4& high, const uint4 (&x)[kPieces]) {
     multiply<false>(sums, low.x, low.y, high.x, high.y, x[0].x, x[0].y);
     multiply<false>(sums, low.z, low.w, high.z, high.w, x[0].z, x[0].w);
@@ -67,11 +75,10 @@ __device__ inline uint2 widen_i8(uint32_t bytes) {
 }
 
 template <bool kIsFloat>
-struct ByteFormat {
+struct ByteFormat : RowFormat {
   static constexpr int kChunkColumns = 64, kPieces = 2;
-  static constexpr bool kIsHalf = true, kHasRowScales = true, kIsPanels = false;
+  static constexpr bool kIsHalf = true, kHasRowScales = true;
   __device__ static uint2 widen_word(uint32_t bytes) { return kIsFloat ? widen_f8(bytes) : widen_i8(bytes); }
-  __device__ static int chunk_at(int chunk) { return chunk * 64; }
   __device__ static void add(Sums& sums, const uint4& low, const uint4& high, const uint4 (&x)[kPieces]) {
     const auto four = [&](uint32_t low_bytes, uint32_t high_bytes, uint32_t x0, uint32_t x1) {
       const uint2 a = widen_word(low_bytes), b = widen_word(high_bytes);
@@ -88,15 +95,23 @@ struct WeightFormat<DType::kF8> : ByteFormat<true> {};
 template <>
 struct WeightFormat<DType::kI8> : ByteFormat<false> {};
 
+// (word & kMask) | bits in one operation; nvcc makes two of it when both are constants.
+template <uint32_t kMask>
+__device__ inline uint32_t masked_or(uint32_t word, uint32_t bits) {
+  uint32_t result;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(word), "n"(kMask), "r"(bits));
+  return result;
+}
+
 // Eight weights of a word (GpuInt4 in ops/quantize.h) as four pairs of neighbouring columns, each code with
 // an offset: 16 in the first and third pair, 256 in the others. Codes go to the mantissas of 16 and 256 as
 // they lie.
 __device__ inline void widen_i4(uint32_t word, uint32_t (&pairs)[4]) {
   const uint32_t turned = __funnelshift_r(word, word, 8);
-  pairs[0] = (word & 0x03c003c0u) | 0x4c004c00u;
-  pairs[1] = (word & 0x003c003cu) | 0x5c005c00u;
-  pairs[2] = (turned & 0x03c003c0u) | 0x4c004c00u;
-  pairs[3] = (turned & 0x003c003cu) | 0x5c005c00u;
+  pairs[0] = masked_or<0x03c003c0u>(word, 0x4c004c00u);
+  pairs[1] = masked_or<0x003c003cu>(word, 0x5c005c00u);
+  pairs[2] = masked_or<0x03c003c0u>(turned, 0x4c004c00u);
+  pairs[3] = masked_or<0x003c003cu>(turned, 0x5c005c00u);
 }
 
 __device__ inline float int4_level(uint32_t word, int64_t column) {
@@ -107,10 +122,10 @@ template <>
 struct WeightFormat<DType::kI4> {
   static constexpr int kChunkColumns = 128, kPieces = 4;
   static constexpr bool kIsHalf = true, kHasRowScales = false, kIsPanels = true;
-  // A unit is two chunks.
-  __device__ static int chunk_at(int chunk) {
-    return chunk / 2 * static_cast<int>(GpuInt4::kUnitBytes) + chunk % 2 * 512;
-  }
+  // A half is a unit of a panel, which ends in its scales.
+  static constexpr int kGroupWarps = 8, kHighAt = static_cast<int>(GpuInt4::kUnitBytes),
+                       kUnitBytes = 2 * kHighAt, kScalesAt = 1024;
+  __device__ static int chunk_at(int chunk) { return chunk * 512; }
   // What takes the offsets of eight columns' codes out of their product with x.
   __device__ static float start(const float2 (&x)[4]) {
     return -(16 + GpuInt4::kMiddle) * (x[0].x + x[0].y + x[2].x + x[2].y) -
@@ -139,10 +154,10 @@ struct WeightFormat<DType::kI4> {
     const Sums second = group(low.z, low.w, high.z, high.w, x[2], x[3], second_start);
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
-      sums.low[i] += first.low[i] * __uint_as_float(low_scales << 16) +
-                     second.low[i] * __uint_as_float(low_scales & 0xffff0000u);
-      sums.high[i] += first.high[i] * __uint_as_float(high_scales << 16) +
-                      second.high[i] * __uint_as_float(high_scales & 0xffff0000u);
+      sums.low[i] = fmaf(first.low[i], __uint_as_float(low_scales << 16), sums.low[i]);
+      sums.low[i] = fmaf(second.low[i], __uint_as_float(low_scales & 0xffff0000u), sums.low[i]);
+      sums.high[i] = fmaf(first.high[i], __uint_as_float(high_scales << 16), sums.high[i]);
+      sums.high[i] = fmaf(second.high[i], __uint_as_float(high_scales & 0xffff0000u), sums.high[i]);
     }
   }
 };

@@ -1,8 +1,8 @@
 // The products of decoding: every weight is read once, at the speed of the memory. Each of a block's sixteen
-// warps has a ring of its own in shared memory: a lane copies there, several units ahead and without
-// stopping, just the bytes that it will hand to the tensor cores, so no lane waits for another until a tile's
-// sums are added, in a fixed order. All products of at most eight tokens pass through this; what a product
-// does before (the norm) and after (residual, rotation, cache, gate) is its Work's.
+// warps has a ring of its own in shared memory, which is filled several units ahead; a warp stops for nobody
+// else until a tile's sums are added, in a fixed order. A group of warps shares the columns of a tile. All
+// products of at most eight tokens pass through this; what a product does before (the norm) and after
+// (residual, rotation, cache, gate) is its Work's.
 //
 // Launches overlap (programmatic dependent launch): a block fills its ring while the kernel before it still
 // runs, because weights never depend on that kernel; activations are read after `griddepcontrol.wait`.
@@ -11,6 +11,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 
 #include "base/cuda/state.h"
 #include "ops/cuda/hopper.cuh"
@@ -18,17 +19,18 @@
 
 namespace poro::few_rows {
 
+using cuda::hopper::Barrier;
+
 constexpr int kTileRows = 16;  // A tile: eight "low" rows and eight "high" rows, which may lie anywhere.
-constexpr int kChunkBytes = 64;
-constexpr int kUnitChunks = 2;  // A unit of the ring: so many chunks of each of the tile's rows.
-constexpr int kMostUnits = 6;   // In a warp's ring.
-constexpr int kPlaces = 4;      // For the sums of tiles that are under way, at most.
+constexpr int kMostUnits = 6;  // In a warp's ring.
+constexpr int kPlaces = 4;     // For the sums of a group's tiles that are under way, at most.
+
+struct Weights;
 
 // Eight rows of a matrix, less at its end.
 struct HalfTile {
-  const std::byte* values = nullptr;
-  const float* scales = nullptr;  // Of the first row, or none.
-  int rows = 0;
+  const Weights* matrix = nullptr;
+  int first = 0, rows = 0;
 };
 
 // A matrix as the ring reads it.
@@ -38,20 +40,16 @@ struct Weights {
   int64_t pitch = 0;              // Bytes from row to row.
   int64_t outputs = 0;
 
-  __device__ HalfTile rows(int64_t first) const {
-    const int64_t left = outputs - first;
-    if (left <= 0) return {values, scales, 0};
-    return {values + first * pitch, scales == nullptr ? nullptr : scales + first,
-            static_cast<int>(left < 8 ? left : 8)};
+  __device__ HalfTile rows(int first) const {
+    return {this, first, max(0, min(8, static_cast<int>(outputs) - first))};
   }
 };
 
-__device__ inline uint32_t shared_address(const void* pointer) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
-}
-__device__ inline void copy_16(void* to, const void* from) {
-  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16;" ::"r"(shared_address(to)), "l"(from)
-               : "memory");
+__device__ inline void copy_16(std::byte* to, const std::byte* from, int bytes) {  // Zeros after `bytes`.
+  asm volatile(
+      "cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(cuda::hopper::shared_address(to)),
+      "l"(from), "r"(bytes)
+      : "memory");
 }
 __device__ inline void end_group() {
   asm volatile("cp.async.commit_group;" ::: "memory");
@@ -67,7 +65,7 @@ __device__ inline void let_next_kernel_start() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
 
-// Partial sums of a tile: of each warp 16 rows of token_width() floats; in so many places.
+// Partial sums of a tile: of each warp 16 rows of token_width() floats; in so many places of a group.
 __host__ __device__ constexpr int num_places(int tokens) {
   return tokens <= 4 ? kPlaces : kPlaces / 2;
 }
@@ -75,53 +73,90 @@ __host__ __device__ constexpr int partial_floats(int tokens) {
   return num_places(tokens) * kWarps * kTileRows * token_width(tokens);
 }
 
-template <class Format>
-__host__ __device__ constexpr int unit_bytes() {
-  return kTileRows * (kUnitChunks * kChunkBytes + (Format::kIsPanels ? kUnitChunks * 4 : 0));
-}
+// What a block's warps wait for. Tiles are finished without a stop: every warp leaves its sums in one of a
+// few places of its group, in turn, and goes on; one of the warps, another for each tile, waits for all and
+// adds them in a fixed order. Every lane arrives for its own sums.
+struct Barriers {
+  static constexpr int kMostGroups = 2;
+  Barrier full[kMostGroups][kPlaces], empty[kMostGroups][kPlaces];
+  Barrier unit[kWarps][kMostUnits];  // Of the rings of panels, each by its warp
+
+  // By one thread; a __syncthreads must follow.
+  __device__ void init(int group_warps) {
+    for (int g = 0; g < kMostGroups; ++g)
+      for (int i = 0; i < kPlaces; ++i) full[g][i].init(group_warps * 32), empty[g][i].init(32);
+  }
+};
 
 // Where things lie in a block's shared memory, from its start.
 struct Layout {
-  int x, starts, partials, extra, stats, factors, barriers, total;
+  int x, starts, partials, stats, factors, barriers, total;
 };
-// `extra_bytes`: what the Work wants.
 template <class Format>
-__host__ __device__ constexpr Layout layout(int units, int tokens, int chunks, int extra_bytes) {
+__host__ __device__ constexpr Layout layout(int units, int tokens, int chunks) {
   Layout at = {};
-  at.x = kWarps * units * unit_bytes<Format>();
+  at.x = kWarps * units * Format::kUnitBytes;
   at.starts = at.x + tokens * token_stride<Format>(chunks);
   at.partials = at.starts + starts_bytes<Format>(tokens, chunks);
-  at.extra = at.partials + partial_floats(tokens) * 4;
-  at.stats = at.extra + extra_bytes;
+  at.stats = at.partials + partial_floats(tokens) * 4;
   at.factors = at.stats + kWarps * tokens * 8;
   at.barriers = at.factors + (tokens * 4 + 15) / 16 * 16;
-  at.total = at.barriers + 2 * kPlaces * 8;
+  at.total = at.barriers + static_cast<int>(sizeof(Barriers));
   return at;
 }
 
-// A tile of some product, and how many chunks its rows have.
-struct TileRows {
-  HalfTile low, high;
-  int64_t pitch;
-  int chunks;
+// The tiles of this warp's group, and its units of a tile's rows: each group's and each warp's in turn.
+template <class Format>
+struct Turn {
+  static constexpr int kGroups = kWarps / Format::kGroupWarps;
+  static __device__ int group() { return static_cast<int>(threadIdx.x) / 32 / Format::kGroupWarps; }
+  static __device__ int member() { return static_cast<int>(threadIdx.x) / 32 % Format::kGroupWarps; }
+  static __device__ int first_tile() { return static_cast<int>(blockIdx.x + group() * gridDim.x); }
+  static __device__ int tile_step() { return static_cast<int>(kGroups * gridDim.x); }
 };
 
-// A warp's ring. Units come in the order of the tiles that `source.next(TileRows&)` names, and of units warp,
-// warp + kWarps, ... of a tile's rows.
-template <class Format, class Source>
-class Feed {
+// What is to be asked for next, in the order of Turn. The next kernel may start when the last was asked for.
+template <class Format, class Work>
+struct Cursor {
+  const Work& work;
+  int tile = Turn<Format>::first_tile(), unit = Turn<Format>::member();
+  HalfTile low = {}, high = {};
+
+  __device__ bool is_open() const { return tile < work.shared.num_tiles; }
+  // After a change of `tile`.
+  __device__ void find() {
+    if (is_open() && unit < work.shared.chunks / kUnitChunks) {
+      low = work.low(tile), high = work.high(tile);
+    } else {
+      let_next_kernel_start();
+      tile = work.shared.num_tiles;
+    }
+  }
+  // Whether the tile is another one now.
+  __device__ bool advance() {
+    unit += Format::kGroupWarps;
+    if (unit < work.shared.chunks / kUnitChunks) return false;
+    unit = Turn<Format>::member(), tile += Turn<Format>::tile_step();
+    find();
+    return true;
+  }
+};
+
+// A warp's ring of rows: a lane copies just what it will hand to the tensor cores, so no lane waits for
+// another.
+template <class Format, class Work>
+class RowFeed {
  public:
-  __device__ Feed(const Source& source, int units, std::byte* ring)
-      : source_(source), units_(units), ring_(ring + threadIdx.x / 32 * units * unit_bytes<Format>()) {
-    for (int i = 0; i < units; ++i) ask();
+  __device__ RowFeed(const Work& work, std::byte* ring, Barriers&)
+      : cursor_{work},
+        units_(work.shared.units),
+        ring_(ring + threadIdx.x / 32 * units_ * Format::kUnitBytes + threadIdx.x % 32 * 16) {
+    cursor_.find();
+    find_rows();
+    for (int i = 0; i < units_; ++i) ask();
   }
 
-  static __device__ int first_chunk() { return static_cast<int>(threadIdx.x) / 32 * kUnitChunks; }
-  static constexpr int kStep = kWarps * kUnitChunks;
-  static constexpr int kNextChunk = Format::kIsPanels ? 512 : kChunkBytes;
-
-  // The oldest unit: for chunk i, 16 bytes of each lane's low row at 1024 i + 16 lane and of its high row 512
-  // further on.
+  // The oldest unit, from this lane's first bytes.
   __device__ const std::byte* wait() {
     switch (units_) {
       case 2:
@@ -140,77 +175,103 @@ class Feed {
         wait_for_groups<5>();
         break;
     }
-    if (Format::kIsPanels) __syncwarp();  // Lanes read scales that others copied.
-    return ring_ + at_ * unit_bytes<Format>();
+    return ring_ + at_ * Format::kUnitBytes;
   }
   // Gives the oldest unit's place to the next one.
-  __device__ void next() {
-    if (Format::kIsPanels) __syncwarp();
-    ask();
-  }
+  __device__ void next() { ask(); }
 
  private:
-  // The next tile of which this warp has a part.
-  __device__ bool find_tile() {
-    TileRows rows;
-    do {
-      if (!source_.next(rows)) return false;
-    } while (first_chunk() >= rows.chunks);
-    const int lane = threadIdx.x % 32, g = lane / 4;
-    // Rows that are missing at a matrix's end are read as others: their sums are dropped.
-    const bool has_high = rows.high.rows > 0;
-    if constexpr (Format::kIsPanels) {
-      low_ = rows.low.values + lane * 16;
-      high_ = has_high ? rows.high.values + lane * 16 : low_;
-    } else {
-      low_ = rows.low.values + min(g, rows.low.rows - 1) * rows.pitch + lane % 4 * 16;
-      high_ = has_high ? rows.high.values + min(g, rows.high.rows - 1) * rows.pitch + lane % 4 * 16 : low_;
-    }
-    chunk_ = first_chunk(), end_ = rows.chunks;
-    return true;
+  // Rows that are missing at a matrix's end are read as others: their sums are dropped.
+  __device__ void find_rows() {
+    if (!cursor_.is_open()) return;
+    const auto row = [](const HalfTile& half) {
+      const int lane = threadIdx.x % 32;
+      return half.matrix->values + (half.first + min(lane / 4, half.rows - 1)) * half.matrix->pitch +
+             lane % 4 * 16;
+    };
+    low_ = row(cursor_.low);
+    high_ = cursor_.high.rows > 0 ? row(cursor_.high) : low_;
+    bytes_ = static_cast<int>(cursor_.low.matrix->pitch);
   }
-
   __device__ void ask() {
-    if (is_open_ && chunk_ >= end_) is_open_ = find_tile();
-    if (is_open_) {
-      const int lane = threadIdx.x % 32, at = Format::chunk_at(chunk_);
-      std::byte* to = ring_ + at_ * unit_bytes<Format>();
+    if (cursor_.is_open()) {
+      std::byte* to = ring_ + at_ * Format::kUnitBytes;
 #pragma unroll
       for (int i = 0; i < kUnitChunks; ++i) {
-        if (chunk_ + i >= end_) break;
-        copy_16(to + i * 1024 + lane * 16, low_ + at + i * kNextChunk);
-        copy_16(to + i * 1024 + 512 + lane * 16, high_ + at + i * kNextChunk);
+        const int from = (cursor_.unit * kUnitChunks + i) * kChunkBytes;
+        const bool is_there = from < bytes_;
+        copy_16(to + Format::chunk_at(i), low_ + (is_there ? from : 0), is_there ? 16 : 0);
+        copy_16(to + Format::chunk_at(i) + Format::kHighAt, high_ + (is_there ? from : 0), is_there ? 16 : 0);
       }
-      if constexpr (Format::kIsPanels)  // Lane 0 to 3 those of the low rows; the lane's own offset is in the
-                                        // addresses.
-        if (lane < 8)
-          copy_16(to + kUnitChunks * 1024 + lane * 16, lane < 4 ? low_ + at + 1024 : high_ + at + 1024 - 64);
-      chunk_ += kStep;
+      if (cursor_.advance()) find_rows();
     }
     if (++at_ == units_) at_ = 0;
     end_group();
   }
 
-  Source source_;
+  Cursor<Format, Work> cursor_;
   const int units_;
   std::byte* const ring_;
-  int chunk_ = 0, end_ = 0, at_ = 0;
-  bool is_open_ = true;
+  int at_ = 0, bytes_ = 0;
   const std::byte *low_ = nullptr, *high_ = nullptr;
 };
 
-// Tiles are finished without a stop: every warp leaves its sums in one of a few places, in turn, and goes on;
-// one of the warps, another for each tile, waits for all and adds them in a fixed order. Every lane arrives
-// for its own sums, which compute-sanitizer's racecheck understands, and which takes no longer than one for
-// all.
-struct TileBarriers {
-  cuda::hopper::Barrier full[kPlaces], empty[kPlaces];
-
-  // By one thread; a __syncthreads must follow.
-  __device__ void init() {
-    for (int i = 0; i < kPlaces; ++i) full[i].init(kThreads), empty[i].init(32);
+// A warp's ring of panels, of which each half of a unit is one piece: one lane asks the copy engine.
+template <class Format, class Work>
+class PanelFeed {
+ public:
+  __device__ PanelFeed(const Work& work, std::byte* ring, Barriers& barriers)
+      : cursor_{work},
+        units_(work.shared.units),
+        ring_(ring + threadIdx.x / 32 * units_ * Format::kUnitBytes),
+        there_(barriers.unit[threadIdx.x / 32]) {
+    if (threadIdx.x % 32 == 0) {
+      for (int i = 0; i < units_; ++i) there_[i].init(1);
+      cuda::hopper::fence_barrier_init();
+      cursor_.find();
+      for (int i = 0; i < units_; ++i) ask(i);
+    }
+    __syncwarp();
   }
+
+  __device__ const std::byte* wait() {
+    there_[at_].wait(parity_);
+    return ring_ + at_ * Format::kUnitBytes + threadIdx.x % 32 * 16;
+  }
+  __device__ void next() {
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) ask(at_);
+    if (++at_ == units_) at_ = 0, parity_ ^= 1;
+  }
+
+ private:
+  // One lane, here and below. What lies at the place of a missing half is multiplied, and the sums are
+  // dropped.
+  __device__ void load(const HalfTile& half, std::byte* to, Barrier& there) const {
+    if (half.rows > 0)
+      cuda::hopper::load_bytes(
+          to, half.matrix->values + half.first * half.matrix->pitch + cursor_.unit * Format::kHighAt,
+          Format::kHighAt, there);
+  }
+  __device__ void ask(int at) {
+    if (!cursor_.is_open()) return;
+    std::byte* to = ring_ + at * Format::kUnitBytes;
+    there_[at].arrive_and_expect(((cursor_.low.rows > 0) + (cursor_.high.rows > 0)) * Format::kHighAt);
+    load(cursor_.low, to, there_[at]);
+    load(cursor_.high, to + Format::kHighAt, there_[at]);
+    cursor_.advance();
+  }
+
+  Cursor<Format, Work> cursor_;  // The first lane's
+  const int units_;
+  std::byte* const ring_;
+  Barrier* const there_;
+  int at_ = 0;
+  uint32_t parity_ = 0;
 };
+
+template <class Format, class Work>
+using Feed = std::conditional_t<Format::kIsPanels, PanelFeed<Format, Work>, RowFeed<Format, Work>>;
 
 // What a lane of the finishing warp needs of memory: asked for when the tile begins. Lane 8 j + r has row r
 // of each half, of tokens j and j + 4.
@@ -229,8 +290,8 @@ struct Finish {
     const HalfTile low = work.low(tile), high = work.high(tile);
     has_low = row() < low.rows, has_high = row() < high.rows;
     if constexpr (Format::kHasRowScales) {
-      if (has_low) low_scale = __ldg(low.scales + row());
-      if (has_high) high_scale = __ldg(high.scales + row());
+      if (has_low) low_scale = __ldg(low.matrix->scales + low.first + row());
+      if (has_high) high_scale = __ldg(high.matrix->scales + high.first + row());
     }
 #pragma unroll
     for (int i = 0; i < kTokens; ++i)
@@ -238,149 +299,128 @@ struct Finish {
   }
 
   // All warps' sums of a row and token: a fourth of the warps by each of four lanes, and those four together.
+  template <class Format>
   static __device__ float sum(const float* partials, int width, int row, int token) {
-    const float* from = partials + (threadIdx.x % 32 / 8 * (kWarps / 4) * kTileRows + row) * width + token;
+    const float* from =
+        partials + (threadIdx.x % 32 / 8 * (Format::kGroupWarps / 4) * kTileRows + row) * width + token;
     float sum = 0;
 #pragma unroll
-    for (int w = 0; w < kWarps / 4; ++w) sum += from[w * kTileRows * width];
+    for (int w = 0; w < Format::kGroupWarps / 4; ++w) sum += from[w * kTileRows * width];
     sum += __shfl_xor_sync(~0u, sum, 8);
     return sum + __shfl_xor_sync(~0u, sum, 16);
   }
 
   template <class Format>
-  __device__ void store(const Work& work, int tile, const float* partials, const std::byte* extra,
-                        const float* factors) const {
+  __device__ void store(const Work& work, int tile, const float* partials, const float* factors) const {
     const int tokens = work.shared.tokens, width = token_width(tokens);
 #pragma unroll
     for (int i = 0; i < kTokens; ++i) {
       if (4 * i >= tokens) break;
       float low = 0, high = 0;
       for (int t = 4 * i; t < min(tokens, 4 * i + 4); ++t) {
-        const float a = sum(partials, width, row(), t), b = sum(partials, width, row() + 8, t);
+        const float a = sum<Format>(partials, width, row(), t),
+                    b = sum<Format>(partials, width, row() + 8, t);
         if (t == token(i)) low = a, high = b;
       }
       if (token(i) >= tokens) continue;
       if constexpr (Format::kIsHalf) low *= factors[token(i)], high *= factors[token(i)];
       if constexpr (Format::kHasRowScales) low *= low_scale, high *= high_scale;
-      work.store(tile, row(), token(i), low, high, has_low, has_high, ahead[i], extra);
+      work.store(tile, row(), token(i), low, high, has_low, has_high, ahead[i]);
     }
   }
 };
 
-// A lane's share of one unit, or of what a row has left of it: sums += w x.
+// A lane's share of one unit, from the lane's first bytes: sums += w x.
 template <class Format>
-__device__ inline void consume_unit(Sums& sums, const std::byte* unit, int first, int end,
-                                    const std::byte* my_x, bool has_token, const float* my_starts,
-                                    int width) {
-  const int lane = threadIdx.x % 32;
-  const auto one = [&](int i) {
-    const uint4 low = *reinterpret_cast<const uint4*>(unit + i * 1024 + lane * 16);
-    const uint4 high = *reinterpret_cast<const uint4*>(unit + i * 1024 + 512 + lane * 16);
-    uint4 pieces[Format::kPieces] = {};
-    if (has_token)
+__device__ inline void consume_unit(Sums& sums, const std::byte* unit, const std::byte* x,
+                                    const float* starts, int width) {
 #pragma unroll
-      for (int j = 0; j < Format::kPieces; ++j)
-        pieces[j] = *reinterpret_cast<const uint4*>(my_x + ((first + i) * Format::kPieces + j) * 64);
+  for (int i = 0; i < kUnitChunks; ++i) {
+    const uint4 low = *reinterpret_cast<const uint4*>(unit + Format::chunk_at(i));
+    const uint4 high = *reinterpret_cast<const uint4*>(unit + Format::chunk_at(i) + Format::kHighAt);
+    uint4 pieces[Format::kPieces];
+#pragma unroll
+    for (int j = 0; j < Format::kPieces; ++j)
+      pieces[j] = *reinterpret_cast<const uint4*>(x + (i * Format::kPieces + j) * 64);
     if constexpr (Format::kIsPanels) {
-      const std::byte* scales = unit + kUnitChunks * 1024 + lane / 4 * 8 + i * 4;
-      const float* starts = my_starts + (first + i) * 2 * width;
+      const int lane = threadIdx.x % 32;
+      const std::byte* scales = unit - lane * 16 + Format::kScalesAt + lane / 4 * 8 + i * 4;
       Format::add(sums, low, high, pieces, *reinterpret_cast<const uint32_t*>(scales),
-                  *reinterpret_cast<const uint32_t*>(scales + 64), *reinterpret_cast<const float2*>(starts),
-                  *reinterpret_cast<const float2*>(starts + width));
+                  *reinterpret_cast<const uint32_t*>(scales + Format::kHighAt),
+                  *reinterpret_cast<const float2*>(starts + 2 * i * width),
+                  *reinterpret_cast<const float2*>(starts + (2 * i + 1) * width));
     } else {
       Format::add(sums, low, high, pieces);
     }
-  };
-  if (first + kUnitChunks <= end) {
-#pragma unroll
-    for (int i = 0; i < kUnitChunks; ++i) one(i);
-  } else {
-    for (int i = 0; first + i < end; ++i) one(i);
   }
 }
 
 // What a product's threads share: its activations and what its sums pass through.
 struct Memory {
-  std::byte *x, *extra;
+  std::byte* x;
   float *starts, *partials, *stats, *factors;
-  TileBarriers* barriers;
+  Barriers* barriers;
 
-  __device__ Memory(std::byte* memory, const Layout& at)
+  __device__ Memory(std::byte* memory, const Layout& at, int group_warps)
       : x(memory + at.x),
-        extra(memory + at.extra),
         starts(reinterpret_cast<float*>(memory + at.starts)),
         partials(reinterpret_cast<float*>(memory + at.partials)),
         stats(reinterpret_cast<float*>(memory + at.stats)),
         factors(reinterpret_cast<float*>(memory + at.factors)),
-        barriers(reinterpret_cast<TileBarriers*>(memory + at.barriers)) {
-    if (threadIdx.x == 0) barriers->init();
+        barriers(reinterpret_cast<Barriers*>(memory + at.barriers)) {
+    if (threadIdx.x == 0) barriers->init(group_warps);
   }
 };
 
-// This block's tiles of a product.
-template <class Format, class Work, class Source>
-__device__ __forceinline__ void consume(const Work& work, Feed<Format, Source>& feed, const Memory& memory) {
+// This warp's part of the tiles of a product.
+template <class Format, class Work>
+__device__ __forceinline__ void consume(const Work& work, Feed<Format, Work>& feed, const Memory& memory) {
+  using MyTurn = Turn<Format>;
   const Shared& s = work.shared;
-  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, c = lane % 4,
-            width = token_width(s.tokens);
-  const bool has_token = g < s.tokens;
-  const std::byte* my_x = memory.x + (has_token ? g : 0) * token_stride<Format>(s.chunks) + c * 16;
+  const int lane = threadIdx.x % 32, g = lane / 4, c = lane % 4, member = MyTurn::member(),
+            width = token_width(s.tokens), places = num_places(s.tokens), units = s.chunks / kUnitChunks;
+  constexpr int kUnitX = kUnitChunks * Format::kPieces * 64;
+  const std::byte* my_x = memory.x + (g < s.tokens ? g : 0) * token_stride<Format>(s.chunks) + c * 16;
   const float* my_starts = memory.starts + min(2 * c, width - 2);
-  const int places = num_places(s.tokens);
+  float* of_group = memory.partials + MyTurn::group() * places * Format::kGroupWarps * kTileRows * width;
+  Barrier *full = memory.barriers->full[MyTurn::group()], *empty = memory.barriers->empty[MyTurn::group()];
   int turn = 0;
-  for (int tile = blockIdx.x; tile < s.num_tiles; tile += gridDim.x, ++turn) {
-    const bool finishes = turn % kWarps == warp;
+  for (int tile = MyTurn::first_tile(); tile < s.num_tiles; tile += MyTurn::tile_step(), ++turn) {
+    const bool finishes = turn % Format::kGroupWarps == member;
     Finish<Work> finish;
     if (finishes) finish.template load<Format>(work, tile);
     Sums sums;
-    for (int first = feed.first_chunk(); first < s.chunks; first += feed.kStep) {
-      consume_unit<Format>(sums, feed.wait(), first, s.chunks, my_x, has_token, my_starts, width);
+    for (int unit = member; unit < units; unit += Format::kGroupWarps) {
+      consume_unit<Format>(sums, feed.wait(), my_x + unit * kUnitX,
+                           my_starts + unit * 2 * kUnitChunks * width, width);
       feed.next();
     }
     const int place = turn % places;
     const uint32_t parity = turn / places & 1;
-    float* of_turn = memory.partials + place * kWarps * kTileRows * width;
-    memory.barriers->empty[place].wait(parity ^ 1);
+    float* of_turn = of_group + place * Format::kGroupWarps * kTileRows * width;
+    empty[place].wait(parity ^ 1);
     if (2 * c < width) {
-      float* mine = of_turn + (warp * kTileRows + g) * width + 2 * c;
+      float* mine = of_turn + (member * kTileRows + g) * width + 2 * c;
       *reinterpret_cast<float2*>(mine) = {sums.low[0], sums.low[1]};
       *reinterpret_cast<float2*>(mine + 8 * width) = {sums.high[0], sums.high[1]};
     }
-    memory.barriers->full[place].arrive();
+    full[place].arrive();
     if (!finishes) continue;
-    memory.barriers->full[place].wait(parity);
-    finish.template store<Format>(work, tile, of_turn, memory.extra, memory.factors);
-    memory.barriers->empty[place].arrive();
+    full[place].wait(parity);
+    finish.template store<Format>(work, tile, of_turn, memory.factors);
+    empty[place].arrive();
   }
 }
-
-// The tiles of one product. The next kernel may start when the last has been asked for.
-template <class Work>
-struct TilesOf {
-  const Work& work;
-  int tile;
-
-  __device__ bool next(TileRows& rows) {
-    if (tile >= work.shared.num_tiles) {
-      let_next_kernel_start();
-      return false;
-    }
-    rows = {work.low(tile), work.high(tile), work.pitch(), work.shared.chunks};
-    tile += gridDim.x;
-    return true;
-  }
-};
 
 template <class Format, class Work>
 __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Work work) {
 #if __CUDA_ARCH__ >= 900
   extern __shared__ __align__(128) std::byte shared_memory[];
   const Shared& s = work.shared;
-  const Memory memory(shared_memory, layout<Format>(s.units, s.tokens, s.chunks, work.extra_bytes()));
-  Feed<Format, TilesOf<Work>> feed({work, static_cast<int>(blockIdx.x)}, s.units, shared_memory);
+  const Memory memory(shared_memory, layout<Format>(s.units, s.tokens, s.chunks), Format::kGroupWarps);
+  Feed<Format, Work> feed(work, shared_memory, *memory.barriers);
   const NormWeights norm(s);
   wait_for_previous_kernel();
-  work.prepare(memory.extra);
   load_activations<Format>(s, memory.x, memory.starts, norm, memory.stats, memory.factors);
   __syncthreads();
   consume<Format>(work, feed, memory);
@@ -425,9 +465,7 @@ bool launch(Cuda& cuda, Work work) {
   constexpr int64_t kRoom = (Format::kIsHalf ? 113 : 150) << 10;
   Cuda::State& state = cuda.state();
   Shared& s = work.shared;
-  const auto total = [&](int units) {
-    return layout<Format>(units, s.tokens, s.chunks, work.extra_bytes()).total;
-  };
+  const auto total = [&](int units) { return layout<Format>(units, s.tokens, s.chunks).total; };
   s.units = units_in(kRoom, total);
   if (s.units < 2) s.units = units_in(static_cast<int64_t>(state.properties.sharedMemPerBlockOptin), total);
   if (s.units < 2) return false;
