@@ -8,6 +8,7 @@
 
 #include "ops/cpu/gradient_kernels.h"
 #include "ops/cpu/kernels.h"
+#include "ops/cpu/linear_kernels.h"
 #include "ops/cpu/transpose.h"
 #include "ops/linear.h"
 
@@ -99,11 +100,14 @@ void run(Cpu& cpu, const CrossEntropyBackward& op) {
   const double* coefficients = op.coefficients.as<double>();
   std::memset(op.dhidden.data, 0, op.dhidden.bytes());
   for (int64_t t = 0; op.logp && t < op.targets.dim(0); ++t) store_element(op.logp, t, 0);
-  // Turned once for all chunks, in memory that the products of a chunk do not use.
+  const DType operands = op.head.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32;
+  // Where products want it so, turned once for all chunks, in memory that the products of a chunk do not use.
   Arena arena("the head on its side");
-  const Tensor turned =
-      arena.tensor(op.head.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32, {width, vocab});
-  transpose(cpu.pool, op.head.values, turned);
+  Tensor turned;
+  if (!has_tiles(cpu, operands)) {
+    turned = arena.tensor(operands, {width, vocab});
+    transpose(cpu.pool, op.head.values, turned);
+  }
   const Tensor dstates = arena.tensor(DType::kF32, {std::min(chunk_rows(op.head), op.hidden.dim(0)), width});
   CountedRows counted(op.hidden, op.head,
                       rows_where(op.targets.dim(0), [&](int64_t t) { return coefficients[t] != 0; }));
@@ -120,11 +124,14 @@ void run(Cpu& cpu, const CrossEntropyBackward& op) {
       if (target >= 0 && target < vocab) row[target] -= coefficient;
     });
     const Tensor dx = dstates.rows(0, states.dim(0));
-    run(cpu, Linear{.x = logits, .w = {.values = turned, .quantization = {}}, .y = dx, .residual = {}});
+    if (turned)
+      run(cpu, Linear{.x = logits, .w = {.values = turned, .quantization = {}}, .y = dx, .residual = {}});
+    else
+      run(cpu, LinearInputGradient{.dy = logits, .w = op.head, .dx = dx, .residual = {}});
     for (size_t i = 0; i < rows.size(); ++i)
       std::memcpy(op.dhidden.as<float>() + rows[i] * width, dx.as<float>() + static_cast<int64_t>(i) * width,
                   static_cast<size_t>(width) * sizeof(float));
-    run(cpu, LinearWeightGradient{.dy = logits, .x = states, .dw = op.dhead, .operands = turned.dtype});
+    run(cpu, LinearWeightGradient{.dy = logits, .x = states, .dw = op.dhead, .operands = operands});
   });
 }
 

@@ -4,7 +4,6 @@
 // product splits a sum over threads.
 #include "ops/linear.h"
 
-#include "ops/cpu/amx_kernels.h"
 #include "ops/cpu/dot_bf16.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/linear_kernels.h"
@@ -12,8 +11,6 @@
 namespace poro {
 namespace {
 
-// Up to here the f32 product takes no longer than reading the weights.
-constexpr int64_t kFewTokens = 8;
 // Outputs that one thread computes together at least; a multiple of every tile's rows.
 constexpr int64_t kGrain = 12;
 
@@ -62,49 +59,20 @@ void linear_bf16_dot(Cpu& cpu, const Linear& op) {
                .last = outputs.end});
   });
 }
-
-void linear_amx(Cpu& cpu, const Linear& op) {
-  const int64_t inputs = op.w.inputs(), outputs = op.w.outputs();
-  const int64_t packed_bytes = amx::packed_bytes(std::min(op.x.dim(0), amx::kBlockTokens), inputs);
-  std::byte* packed = cpu.scratch(static_cast<size_t>(packed_bytes + cpu.pool.size() * amx::kScratchBytes));
-  for (int64_t token = 0; token < op.x.dim(0); token += amx::kBlockTokens) {
-    const int64_t tokens = std::min(op.x.dim(0) - token, amx::kBlockTokens);
-    const float* x = op.x.as<float>() + token * inputs;
-    parallel_for(cpu.pool, amx::token_groups(tokens), 1, [&](Range groups) {
-      amx::pack_tokens({.x = x,
-                        .tokens = tokens,
-                        .inputs = inputs,
-                        .packed = packed,
-                        .first_group = groups.begin,
-                        .last_group = groups.end});
-    });
-    cpu.pool.run([&](int thread) {
-      const Range range = share(outputs, thread, cpu.pool.size(), amx::kPanel);
-      amx::product({.packed = packed,
-                    .w = op.w.values.as<BFloat16>(),
-                    .y = op.y.as<float>() + token * outputs,
-                    .residual = op.residual ? op.residual.as<float>() + token * outputs : nullptr,
-                    .tokens = tokens,
-                    .inputs = inputs,
-                    .outputs = outputs,
-                    .first = range.begin,
-                    .last = range.end,
-                    .scratch = packed + packed_bytes + thread * amx::kScratchBytes});
-    });
-  }
-}
 #endif
 
 }  // namespace
 
 void run(Cpu& cpu, const Linear& op) {
   if (op.w.is_quantised()) return linear_quantized(cpu, op);
+  if (op.x.dim(0) > kFewTokens) {
+    if (has_tiles(cpu, op.w.dtype()))
+      return product_in_tiles(cpu, amx::Kind::kForward,
+                              {.x = op.x, .w = op.w.values, .y = op.y, .residual = op.residual});
 #if defined(__x86_64__)
-  if (op.w.values.dtype == DType::kBF16 && op.x.dim(0) > kFewTokens) {
-    if (cpu.isa >= Isa::kAmx) return linear_amx(cpu, op);
-    if (has_fast_bf16_dot(cpu.isa)) return linear_bf16_dot(cpu, op);
-  }
+    if (op.w.dtype() == DType::kBF16 && has_fast_bf16_dot(cpu.isa)) return linear_bf16_dot(cpu, op);
 #endif
+  }
   linear_dot(cpu, op);
 }
 

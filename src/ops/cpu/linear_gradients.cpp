@@ -1,19 +1,26 @@
 // The two gradients of a product are products too, of operands that lie on their side: dx = dy (W^T)^T, and
-// dw = dy^T (x^T)^T. So the operands are turned, which is a pass over memory, and the forward product does
-// the work at its speed, with its promise that no sum depends on the number of threads.
+// dw = dy^T (x^T)^T. The AMX tiles take them as they lie. Elsewhere the operands are turned, which is a pass
+// over memory, and the forward product does the work at its speed, with its promise that no sum depends on
+// the number of threads.
 #include <algorithm>
 
+#include "ops/cpu/linear_kernels.h"
 #include "ops/cpu/transpose.h"
-#include "ops/linear.h"
 
 namespace poro {
 
 void run(Cpu& cpu, const LinearInputGradient& op) {
+  if (has_tiles(cpu, op.w.dtype()) && op.dy.dim(0) > kFewTokens)
+    return product_in_tiles(cpu, amx::Kind::kInputGradient,
+                            {.x = op.dy, .w = op.w.values, .y = op.dx, .residual = op.residual});
   const Matrix turned = {.values = transposed_weights(cpu, op.w), .quantization = {}};
   run(cpu, Linear{.x = op.dy, .w = turned, .y = op.dx, .residual = op.residual});
 }
 
 void run(Cpu& cpu, const LinearWeightGradient& op) {
+  if (has_tiles(cpu, op.operands) && op.dw.dim(0) > kFewTokens)
+    return product_in_tiles(cpu, amx::Kind::kWeightGradient,
+                            {.x = op.dy, .w = op.x, .y = op.dw, .residual = op.dw});
   const int64_t tokens = op.dy.dim(0);
   const Tensor dy{.data = nullptr, .dtype = DType::kF32, .shape = {op.dy.dim(1), tokens}};
   const Tensor x{.data = nullptr, .dtype = op.operands, .shape = {op.x.dim(1), tokens}};
