@@ -39,9 +39,10 @@ struct ProductCase {
   int64_t tokens, inputs, outputs;
   DType weights;
 };
-constexpr ProductCase kProductCases[] = {{1, 64, 40, DType::kF32},    {48, 64, 176, DType::kF32},
-                                         {33, 37, 129, DType::kF32},  {130, 96, 64, DType::kF16},
-                                         {64, 64, 512, DType::kBF16}, {100, 130, 70, DType::kBF16}};
+constexpr ProductCase kProductCases[] = {{1, 64, 40, DType::kF32},      {48, 64, 176, DType::kF32},
+                                         {33, 37, 129, DType::kF32},    {130, 96, 64, DType::kF16},
+                                         {64, 64, 512, DType::kBF16},   {100, 130, 70, DType::kBF16},
+                                         {20, 600, 2100, DType::kBF16}, {1100, 70, 530, DType::kBF16}};
 
 struct HeadCase {
   int64_t tokens, width, vocab;

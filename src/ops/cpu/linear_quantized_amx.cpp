@@ -1,7 +1,7 @@
 // AMX: a tile instruction multiplies sixteen tokens by sixteen rows over 64 columns. The blocks are made of
 // its tiles already; int4 is unpacked into them, a chunk of columns at a time, small enough for the
-// first-level cache. Each group's sums leave the tiles and are added to the floats between the
-// multiplications of the next group.
+// first-level cache. Each group's sums leave the tiles and are added to the floats, those of two groups in
+// one pass, between the multiplications of the next two groups, be they the next 32 tokens'.
 #include "ops/cpu/amx_tiles.h"
 #include "ops/cpu/linear_quantized.h"
 
@@ -9,6 +9,7 @@ namespace poro {
 namespace {
 
 constexpr int64_t kTileSlices = 16;  // Of 64 columns.
+constexpr int kTokens = 32;          // Of two tiles, multiplied together.
 
 // The sums of a group: tokens 0..15 and 16..31 times rows 0..15 and 16..31, four tiles of 16 x 16. The floats
 // they are added to lie in the same order on pages of their own: a load that shares its place within a page
@@ -17,67 +18,79 @@ struct alignas(4096) GroupSums {
   int32_t tiles[4][256];
 };
 
-// Sums that wait to be added to the floats, times the scales of their rows and tokens.
-struct Pending {
-  const GroupSums* sums;
-  __m512 scales[2];       // Of rows 0..15 and 16..31
-  const float* x_scales;  // (32)
-  float* y;
-
-  // Rows `kFirst` and on of the tiles, sixteen floats each.
-  template <int kFirst, int kCount>
-  [[gnu::always_inline]] void add() const {
-#pragma GCC unroll 64
-    for (int row = kFirst; row < kFirst + kCount; ++row) {
-      const int tile = row / 16;
-      const __m512i sum = _mm512_load_si512(sums->tiles[0] + row * 16);
-      const __m512 step = _mm512_mul_ps(_mm512_set1_ps(x_scales[tile / 2 * 16 + row % 16]), scales[tile % 2]);
-      _mm512_storeu_ps(y + row * 16,
-                       _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), step, _mm512_loadu_ps(y + row * 16)));
-    }
-  }
-};
-
 inline __m512 load_scales(const std::byte* scales) {
   const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(scales));
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
+// A group's sums that wait to be added to the floats, times the scales of their rows and tokens.
+struct Pending {
+  const int32_t* sums;    // Of GroupSums
+  const float* x_scales;  // (kTokens)
+  __m512 scales[2];       // Of rows 0..15 and 16..31
+};
+
+// The same factor in all lanes, loaded once for both halves of the rows: the compiler would load it for each.
+[[gnu::always_inline]] inline __m512 broadcast(const float* value) {
+  __m512 factor = _mm512_set1_ps(*value);
+  asm("" : "+v"(factor));
+  return factor;
+}
+
+// The sums of `kGroups` groups, in their order, for `kCount` tokens from `kFirst` on.
+template <int kGroups, int kFirst, int kCount>
+[[gnu::always_inline]] inline void add_groups(const Pending (&groups)[kGroups], float* y) {
+#pragma GCC unroll 32
+  for (int token = kFirst; token < kFirst + kCount; ++token) {
+    __m512 factors[kGroups];
+#pragma GCC unroll 2
+    for (int group = 0; group < kGroups; ++group) factors[group] = broadcast(groups[group].x_scales + token);
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+      const int at = (token / 16 * 2 + half) * 256 + token % 16 * 16;
+      __m512 value = _mm512_loadu_ps(y + at);
+#pragma GCC unroll 2
+      for (int group = 0; group < kGroups; ++group)
+        value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_load_si512(groups[group].sums + at)),
+                                _mm512_mul_ps(factors[group], groups[group].scales[half]), value);
+      _mm512_storeu_ps(y + at, value);
+    }
+  }
+}
+
 // Step `kStep` of a group's `kSteps`, of 64 columns each: tiles 0 to 3 are the sums, 4 and 5 tokens, 6 and 7
-// weights. `kBlocks` of sixteen tokens, 1 or 2. Between the multiplications a share of the group before is
-// added to the floats.
-template <int kBlocks, int kSteps, bool kHasPending, int kStep = 0>
-[[gnu::always_inline]] inline void multiply_steps(const std::byte* slices, const int8_t* x,
-                                                  const Pending& pending) {
+// weights. `kBlocks` of sixteen tokens, 1 or 2. `add` is called between the multiplications.
+template <int kBlocks, int kSteps, int kStep = 0, class Add>
+[[gnu::always_inline]] inline void multiply_steps(const std::byte* slices, const int8_t* x, const Add& add) {
   if constexpr (kStep < kSteps) {
-    constexpr int kColumns = kSteps * 64, kShare = 32 / kSteps;
+    constexpr int kColumns = kSteps * 64;
     const std::byte* w = slices + kStep * kTileSlices * kSliceBytes;
     _tile_loadd(6, w, kSliceBytes);
     _tile_loadd(4, x + kStep * 64, kColumns);
     _tile_dpbssd(0, 4, 6);
     _tile_loadd(7, w + 64, kSliceBytes);
     _tile_dpbssd(1, 4, 7);
-    if constexpr (kHasPending) pending.add<kStep * kBlocks * kShare, kShare>();
+    add.template operator()<kStep * kBlocks>();
     if constexpr (kBlocks == 2) {
       _tile_loadd(5, x + 16 * kColumns + kStep * 64, kColumns);
       _tile_dpbssd(2, 5, 6);
       _tile_dpbssd(3, 5, 7);
-      if constexpr (kHasPending) pending.add<(kStep * kBlocks + 1) * kShare, kShare>();
+      add.template operator()<kStep * kBlocks + 1>();
     }
-    multiply_steps<kBlocks, kSteps, kHasPending, kStep + 1>(slices, x, pending);
+    multiply_steps<kBlocks, kSteps, kStep + 1>(slices, x, add);
   }
 }
 
-template <int kBlocks, int kSteps, bool kHasPending>
-inline void multiply_group(const std::byte* slices, const int8_t* x, const Pending& pending,
-                           GroupSums& sums) {
+template <int kBlocks, int kSteps, class Add>
+[[gnu::always_inline]] inline void multiply_group(const std::byte* slices, const int8_t* x, GroupSums& sums,
+                                                  const Add& add) {
   _tile_zero(0);
   _tile_zero(1);
   if constexpr (kBlocks == 2) {
     _tile_zero(2);
     _tile_zero(3);
   }
-  multiply_steps<kBlocks, kSteps, kHasPending>(slices, x, pending);
+  multiply_steps<kBlocks, kSteps>(slices, x, add);
   _tile_stored(0, sums.tiles[0], 64);
   _tile_stored(1, sums.tiles[1], 64);
   if constexpr (kBlocks == 2) {
@@ -86,12 +99,21 @@ inline void multiply_group(const std::byte* slices, const int8_t* x, const Pendi
   }
 }
 
+constexpr auto kAddNothing = []<int kSlot>() {};
+
 // The weights of a panel as int8: where the slices of the first group lie, and its scales.
 struct PanelSlices {
   const std::byte* slices;
   int64_t slice_stride;  // From group to group, bytes.
   const std::byte* scales;
   int64_t scale_stride;
+
+  PanelSlices at(int64_t group) const {
+    PanelSlices part = *this;
+    part.slices += group * slice_stride;
+    part.scales += group * scale_stride;
+    return part;
+  }
 };
 
 // Asks memory for bytes in equal parts.
@@ -113,38 +135,88 @@ class Prefetch {
   const int64_t part_;
 };
 
-template <int kBlocks, int kSteps>
-void multiply_blocks(const PanelSlices& w, int64_t num_groups, const QuantizedTokens& x, float* y,
-                     Prefetch (&ahead)[2]) {
-  GroupSums sums[2];
-  const auto pending = [&](int64_t group) {
-    const std::byte* scales = w.scales + group * w.scale_stride;
-    return Pending{.sums = &sums[group % 2],
-                   .scales = {load_scales(scales), load_scales(scales + 32)},
-                   .x_scales = x.at(group, 0).scales,
-                   .y = y};
-  };
-  multiply_group<kBlocks, kSteps, false>(w.slices, x.values, {}, sums[0]);
-  for (int64_t group = 1; group < num_groups; ++group) {
-    for (Prefetch& prefetch : ahead) prefetch.next();
-    multiply_group<kBlocks, kSteps, true>(w.slices + group * w.slice_stride, x.at(group, 0).values,
-                                          pending(group - 1), sums[group % 2]);
-  }
-  for (Prefetch& prefetch : ahead) prefetch.next();
-  pending(num_groups - 1).template add<0, 32 * kBlocks>();
+inline Pending pending(const PanelSlices& w, const QuantizedTokens& x, const GroupSums& sums) {
+  return {.sums = sums.tiles[0],
+          .x_scales = x.scales,
+          .scales = {load_scales(w.scales), load_scales(w.scales + 32)}};
 }
+
+// One group of `kBlocks` sixteens of tokens, without anything beside it.
+template <int kBlocks, int kSteps>
+void multiply_alone(const PanelSlices& w, const QuantizedTokens& x, float* y, GroupSums& sums) {
+  multiply_group<kBlocks, kSteps>(w.slices, x.values, sums, kAddNothing);
+  const Pending group[1] = {pending(w, x, sums)};
+  add_groups<1, 0, 16 * kBlocks>(group, y);
+}
+
+// Multiplies two groups of 32 tokens at a time, and adds the sums of the two before meanwhile.
+template <int kSteps>
+class Pairs {
+ public:
+  void multiply(const PanelSlices& w, const QuantizedTokens& x, float* y) {
+    GroupSums* sums = sums_[turn_];
+    turn_ ^= 1;
+    const PanelSlices second = w.at(1);
+    const QuantizedTokens second_x = x.at(1, 0);
+    if (y_ != nullptr) {
+      const Pending before[2] = {pending_[0], pending_[1]};  // In registers.
+      float* const y_before = y_;
+      // A share of the sums of half of the tokens in each slot of a group.
+      constexpr int kShare = kTokens / 2 / (2 * kSteps);
+      multiply_group<2, kSteps>(
+          w.slices, x.values, sums[0], [&]<int kSlot>() __attribute__((always_inline)) {
+            add_groups<2, kSlot * kShare, kShare>(before, y_before);
+          });
+      multiply_group<2, kSteps>(
+          second.slices, second_x.values, sums[1], [&]<int kSlot>() __attribute__((always_inline)) {
+            add_groups<2, kTokens / 2 + kSlot * kShare, kShare>(before, y_before);
+          });
+    } else {
+      multiply_group<2, kSteps>(w.slices, x.values, sums[0], kAddNothing);
+      multiply_group<2, kSteps>(second.slices, second_x.values, sums[1], kAddNothing);
+    }
+    pending_[0] = pending(w, x, sums[0]);
+    pending_[1] = pending(second, second_x, sums[1]);
+    y_ = y;
+  }
+
+  void finish() {
+    if (y_ != nullptr) add_groups<2, 0, kTokens>(pending_, y_);
+    y_ = nullptr;
+  }
+
+ private:
+  GroupSums sums_[2][2];
+  Pending pending_[2];
+  float* y_ = nullptr;  // Where the pending sums go, if there are any.
+  int turn_ = 0;
+};
 
 template <class Block>
 void multiply_panel(const PanelProduct& task, const PanelSlices& w) {
   constexpr int kSteps = Block::kColumns / 64;
-  const int64_t parts = (task.num_tokens + 31) / 32 * task.num_groups;
+  const int64_t parts = (task.num_tokens + kTokens - 1) / kTokens * ((task.num_groups + 1) / 2);
   Prefetch ahead[] = {{task.blocks_ahead, parts}, {task.x_ahead, parts}};
   amx::configure_tiles();
-  for (int64_t token = 0; token < task.num_tokens; token += 32) {
-    const auto multiply =
-        task.num_tokens - token >= 32 ? multiply_blocks<2, kSteps> : multiply_blocks<1, kSteps>;
-    multiply(w, task.num_groups, task.x.at(0, token), task.y + token * kPanelRows, ahead);
+  Pairs<kSteps> pairs;
+  GroupSums alone;
+  for (int64_t token = 0; token < task.num_tokens; token += kTokens) {
+    float* y = task.y + token * kPanelRows;
+    const int64_t in_pairs = task.num_tokens - token >= kTokens ? task.num_groups / 2 * 2 : 0;
+    for (int64_t group = 0; group < in_pairs; group += 2) {
+      for (Prefetch& prefetch : ahead) prefetch.next();
+      pairs.multiply(w.at(group), task.x.at(group, token), y);
+    }
+    if (in_pairs == task.num_groups) continue;
+    pairs.finish();
+    for (Prefetch& prefetch : ahead) prefetch.next();
+    for (int64_t group = in_pairs; group < task.num_groups; ++group) {
+      const auto multiply =
+          task.num_tokens - token >= kTokens ? multiply_alone<2, kSteps> : multiply_alone<1, kSteps>;
+      multiply(w.at(group), task.x.at(group, token), y, alone);
+    }
   }
+  pairs.finish();
   _tile_release();
 }
 
