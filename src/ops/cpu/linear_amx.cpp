@@ -109,20 +109,26 @@ void load_tile(const PackArgs& args, int64_t t, int64_t k, __m512i (&rows)[16]) 
   if constexpr (kKind != Kind::kInputGradient) transpose(rows);
 }
 
+// In the order in which x lies, so that memory is read line after line.
 template <Kind kKind>
 void pack_tokens_of(const PackArgs& args) {
   const int64_t groups = token_groups(args.tokens), inputs = padded_inputs(args.inputs);
+  const int64_t first = 2 * args.first_group, last = 2 * args.last_group;
   for (int64_t begin = 0; begin < inputs; begin += kChunk) {
     const int64_t steps = smaller(kChunk, inputs - begin) / kStep;
-    for (int64_t tile = 2 * args.first_group; tile < 2 * args.last_group; ++tile) {
-      std::byte* to = args.packed +
-                      (begin * groups * kTokenGroup + tile / 2 * kTokenGroup * steps * kStep) * 2 +
-                      tile % 2 * kTileBytes;
-      for (int64_t step = 0; step < steps; ++step, to += 2 * kTileBytes) {
-        __m512i rows[16];
-        load_tile<kKind>(args, tile * 16, begin + step * kStep, rows);
-        for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * kRowBytes, rows[i]);
-      }
+    const auto pack = [&](int64_t tile, int64_t step) {
+      __m512i rows[16];
+      load_tile<kKind>(args, tile * 16, begin + step * kStep, rows);
+      std::byte* to = args.packed + (begin * groups + tile / 2 * steps * kStep) * kTokenGroup * 2 +
+                      (step * 2 + tile % 2) * kTileBytes;
+      for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * kRowBytes, rows[i]);
+    };
+    if constexpr (kKind == Kind::kWeightGradient) {
+      for (int64_t step = 0; step < steps; ++step)
+        for (int64_t tile = first; tile < last; ++tile) pack(tile, step);
+    } else {
+      for (int64_t tile = first; tile < last; ++tile)
+        for (int64_t step = 0; step < steps; ++step) pack(tile, step);
     }
   }
 }
