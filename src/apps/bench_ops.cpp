@@ -75,7 +75,8 @@ class OpsBench {
   // Times `op(i)` for i = 0, 1, ...: the i-th copy of whatever must be cold.
   template <class MakeOp>
   void time(const std::string& name, Unit unit, const MakeOp& make_op);
-  void linear(const std::string& name, int64_t tokens, Shape weights);
+  bool is_wanted(const std::string& name) const { return name.find(options_.only) != std::string::npos; }
+  void linear(const LayerShape& shape, int64_t tokens, const char* part, Shape weights);
   void attention(const std::string& name, const LayerShape& shape, int64_t tokens);
   Tensor floats(Arena& arena, Shape shape);
   std::vector<Matrix> matrices(Arena& arena, Shape shape);
@@ -127,7 +128,7 @@ std::vector<Matrix> OpsBench::matrices(Arena& arena, Shape shape) {
 
 template <class MakeOp>
 void OpsBench::time(const std::string& name, Unit unit, const MakeOp& make_op) {
-  if (!options_.only.empty() && name.find(options_.only) == std::string::npos) return;
+  if (!is_wanted(name)) return;
   std::vector<double> seconds;
   double total = 0;
   run(cpu_, make_op(0));
@@ -154,16 +155,26 @@ void OpsBench::time(const std::string& name, Unit unit, const MakeOp& make_op) {
                100 * work.flops / median / limits_.peak(unit));
 }
 
-void OpsBench::linear(const std::string& name, int64_t tokens, Shape weights) {
-  if (!options_.only.empty() && name.find(options_.only) == std::string::npos) return;
+// The product and, of many tokens with plain weights, its two gradients.
+void OpsBench::linear(const LayerShape& shape, int64_t tokens, const char* part, Shape weights) {
+  const auto name = [&](const char* op) {
+    return fmt::format("{} T={} {} {}", shape.name, tokens, op, part);
+  };
+  if (!is_wanted(name("linear")) && !is_wanted(name("linear dx")) && !is_wanted(name("linear dw"))) return;
   Arena arena("linear");
   const std::vector<Matrix> copies = matrices(arena, weights);
-  const Tensor x = floats(arena, {tokens, weights[1]}), y = arena.tensor(DType::kF32, {tokens, weights[0]});
-  const Unit unit = copies[0].is_quantised()            ? Unit::kInt8
-                    : copies[0].dtype() == DType::kBF16 ? Unit::kBf16
-                                                        : Unit::kF32;
-  time(name, unit,
-       [&](size_t i) { return Linear{.x = x, .w = copies[i % copies.size()], .y = y, .residual = {}}; });
+  const Tensor x = floats(arena, {tokens, weights[1]}), y = floats(arena, {tokens, weights[0]});
+  const DType dtype = copies[0].dtype();
+  const Unit unit = copies[0].is_quantised() ? Unit::kInt8 : dtype == DType::kBF16 ? Unit::kBf16 : Unit::kF32;
+  const auto w = [&](size_t i) { return copies[i % copies.size()]; };
+  time(name("linear"), unit, [&](size_t i) { return Linear{.x = x, .w = w(i), .y = y, .residual = {}}; });
+  if (tokens == 1 || copies[0].is_quantised()) return;
+  time(name("linear dx"), unit,
+       [&](size_t i) { return LinearInputGradient{.dy = y, .w = w(i), .dx = x, .residual = {}}; });
+  const Tensor dw = arena.tensor(DType::kF32, weights);
+  const DType operands = dtype == DType::kBF16 ? dtype : DType::kF32;
+  time(name("linear dw"), unit,
+       [&](size_t) { return LinearWeightGradient{.dy = y, .x = x, .dw = dw, .operands = operands}; });
 }
 
 void OpsBench::attention(const std::string& name, const LayerShape& shape, int64_t tokens) {
@@ -205,11 +216,11 @@ void OpsBench::attention(const std::string& name, const LayerShape& shape, int64
 void OpsBench::layer(const LayerShape& shape, int64_t tokens) {
   const auto name = [&](const char* op) { return fmt::format("{} T={} {}", shape.name, tokens, op); };
   const int64_t head_width = shape.heads * shape.head_dim, kv_width = shape.kv_heads * shape.head_dim;
-  linear(name("linear q, o"), tokens, {head_width, shape.width});
-  linear(name("linear k, v"), tokens, {kv_width, shape.width});
-  linear(name("linear gate, up"), tokens, {shape.feed_forward, shape.width});
-  linear(name("linear down"), tokens, {shape.width, shape.feed_forward});
-  if (tokens == 1) linear(name("linear head"), tokens, {shape.vocab, shape.width});
+  linear(shape, tokens, "q, o", {head_width, shape.width});
+  linear(shape, tokens, "k, v", {kv_width, shape.width});
+  linear(shape, tokens, "gate, up", {shape.feed_forward, shape.width});
+  linear(shape, tokens, "down", {shape.width, shape.feed_forward});
+  if (tokens == 1) linear(shape, tokens, "head", {shape.vocab, shape.width});
   attention(name("attention"), shape, tokens);
 
   Arena arena("rows");
