@@ -19,9 +19,9 @@ enum class Kind {
 };
 
 constexpr int64_t kStep = 32;          // Of K, that one tile instruction multiplies.
-constexpr int64_t kTokenGroup = 32;    // Tokens of two tiles, computed together.
+constexpr int64_t kTokenGroup = 16;    // Tokens of a tile.
 constexpr int64_t kPanel = 32;         // Outputs of two tiles, computed together.
-constexpr int64_t kChunk = 1024;       // Of K, summed in the tiles before the sums go back to memory.
+constexpr int64_t kChunk = 512;        // Of K, summed in the tiles before the sums go back to memory.
 constexpr int64_t kBlockTokens = 512;  // Tokens for which a panel of weights is packed once.
 constexpr int64_t kBlockOutputs =
     256;  // Outputs whose sums stay in the second-level cache through all chunks.
@@ -36,14 +36,14 @@ constexpr int64_t packed_bytes(int64_t tokens, int64_t inputs) {
   return token_groups(tokens) * kTokenGroup * padded_inputs(inputs) * 2;
 }
 
-// For one thread: sums of a block, two packed panels of weights, four tiles of results.
-constexpr int64_t kScratchBytes = kBlockOutputs * kBlockTokens * 4 + 2 * kPanel * kChunk * 2 + 4096;
+// For one thread: sums of a block, two packed panels of weights, two tiles of results.
+constexpr int64_t kScratchBytes = kBlockOutputs * kBlockTokens * 4 + 2 * kPanel * kChunk * 2 + 2048;
 
 struct PackArgs {
   const float* x;          // The first token's first element
   int64_t stride;          // Elements from row to row of x
   int64_t tokens, inputs;  // At most kBlockTokens tokens; K
-  std::byte* packed;       // packed_bytes(tokens, inputs): chunk, token group, step, two tiles
+  std::byte* packed;       // packed_bytes(tokens, inputs): chunk, token group, step: a tile
   int64_t first_group, last_group;
 };
 void pack_tokens(Kind kind, const PackArgs& args);

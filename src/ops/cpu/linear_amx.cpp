@@ -1,7 +1,12 @@
 // Blocks of the product, from the outside in: kBlockOutputs outputs, whose sums rest in the second-level
 // cache; kChunk of K; a panel of 32 outputs, whose weights are copied into tile order while the panel before
-// is multiplied; 32 tokens. The innermost loop keeps 2 x 2 tiles of sums and reads four tiles for four
-// multiplications. A sum's order of additions depends on K alone.
+// is multiplied, and then stay in the first-level cache; 16 tokens. A sum's order of additions depends on K
+// alone.
+//
+// The innermost loop uses four tiles of eight: two of sums, and one for each operand, though that takes three
+// loads for two multiplications where 2 x 2 tiles of sums take four for four. A core whose other hyperthread
+// is busy has hardly more tile registers than the eight that have names, and each load or multiplication
+// needs a new one: there a loop that uses all eight runs at a quarter of its speed.
 #include <cstddef>
 
 #include "ops/cpu/amx_kernels.h"
@@ -10,61 +15,58 @@
 namespace poro::amx {
 namespace {
 
-// Where four tiles of sums come from (none: they start at zero) and go to; may be the same.
+// Where two tiles of sums come from (none: they start at zero) and go to; may be the same.
 struct Sums {
   const std::byte* from;
   std::byte* to;
 };
 
-// 32 rows x 32 columns over the steps of one chunk.
-template <class Packing>
-inline void multiply(const std::byte* left, const std::byte* right, int64_t steps, const Sums& sums,
+// 16 tokens x 32 outputs over the steps of one chunk. The tokens are needed once for each panel, so they stay
+// out of the first-level cache.
+template <Kind kKind, class Packing>
+inline void multiply(const std::byte* panel, const std::byte* tokens, int64_t steps, const Sums& sums,
                      Packing& next) {
   if (sums.from == nullptr) {
     _tile_zero(0);
     _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
   } else {
     _tile_loadd(0, sums.from, kRowBytes);
     _tile_loadd(1, sums.from + kTileBytes, kRowBytes);
-    _tile_loadd(2, sums.from + 2 * kTileBytes, kRowBytes);
-    _tile_loadd(3, sums.from + 3 * kTileBytes, kRowBytes);
   }
-  for (int64_t step = 0; step < steps; ++step, left += 2 * kTileBytes, right += 2 * kTileBytes) {
-    _tile_loadd(4, left, kRowBytes);
-    _tile_loadd(6, right, kRowBytes);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, right + kTileBytes, kRowBytes);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, left + kTileBytes, kRowBytes);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+  for (int64_t step = 0; step < steps; ++step, panel += 2 * kTileBytes, tokens += kTileBytes) {
+    _tile_stream_loadd(2, tokens, kRowBytes);
+    _tile_loadd(3, panel, kRowBytes);
+    if constexpr (kKind == Kind::kForward) {
+      _tile_dpbf16ps(0, 3, 2);
+    } else {
+      _tile_dpbf16ps(0, 2, 3);
+    }
+    _tile_loadd(3, panel + kTileBytes, kRowBytes);
+    if constexpr (kKind == Kind::kForward) {
+      _tile_dpbf16ps(1, 3, 2);
+    } else {
+      _tile_dpbf16ps(1, 2, 3);
+    }
     next.step();
   }
   _tile_stored(0, sums.to, kRowBytes);
   _tile_stored(1, sums.to + kTileBytes, kRowBytes);
-  _tile_stored(2, sums.to + 2 * kTileBytes, kRowBytes);
-  _tile_stored(3, sums.to + 3 * kTileBytes, kRowBytes);
 }
 
-// Four tiles of sums to their places in y. Whole lines without a residual go to memory directly, because the
+// Two tiles of sums to their places in y. Whole lines without a residual go to memory directly, because the
 // caches have no room for them until they are read.
 template <Kind kKind>
 void write_out(const ProductArgs& args, const std::byte* sums, int64_t output, int64_t token) {
   const bool is_streamed =
       args.residual == nullptr && args.outputs % 16 == 0 && reinterpret_cast<uintptr_t>(args.y) % 64 == 0;
-  for (int tile = 0; tile < 4; ++tile) {
+  for (int tile = 0; tile < 2; ++tile, output += 16) {
     __m512i rows[16];
     for (int i = 0; i < 16; ++i) rows[i] = _mm512_load_si512(sums + tile * kTileBytes + i * kRowBytes);
     if constexpr (kKind == Kind::kForward) transpose(rows);
-    const int right = tile % 2 * 16, left = tile / 2 * 16;
-    const int64_t o = output + (kKind == Kind::kForward ? left : right),
-                  t = token + (kKind == Kind::kForward ? right : left);
-    const __mmask16 lanes = first_lanes(args.last - o);
-    for (int i = 0; i < 16 && t + i < args.tokens; ++i) {
+    const __mmask16 lanes = first_lanes(args.last - output);
+    for (int i = 0; i < 16 && token + i < args.tokens; ++i) {
       __m512 value = _mm512_castsi512_ps(rows[i]);
-      const int64_t at = (t + i) * args.outputs + o;
+      const int64_t at = (token + i) * args.outputs + output;
       if (args.residual != nullptr)
         value = _mm512_add_ps(value, _mm512_maskz_loadu_ps(lanes, args.residual + at));
       if (is_streamed && lanes == 0xffff)
@@ -113,22 +115,20 @@ void load_tile(const PackArgs& args, int64_t t, int64_t k, __m512i (&rows)[16]) 
 template <Kind kKind>
 void pack_tokens_of(const PackArgs& args) {
   const int64_t groups = token_groups(args.tokens), inputs = padded_inputs(args.inputs);
-  const int64_t first = 2 * args.first_group, last = 2 * args.last_group;
   for (int64_t begin = 0; begin < inputs; begin += kChunk) {
     const int64_t steps = smaller(kChunk, inputs - begin) / kStep;
-    const auto pack = [&](int64_t tile, int64_t step) {
+    const auto pack = [&](int64_t group, int64_t step) {
       __m512i rows[16];
-      load_tile<kKind>(args, tile * 16, begin + step * kStep, rows);
-      std::byte* to = args.packed + (begin * groups + tile / 2 * steps * kStep) * kTokenGroup * 2 +
-                      (step * 2 + tile % 2) * kTileBytes;
+      load_tile<kKind>(args, group * kTokenGroup, begin + step * kStep, rows);
+      std::byte* to = args.packed + begin * groups * kTokenGroup * 2 + (group * steps + step) * kTileBytes;
       for (int i = 0; i < 16; ++i) _mm512_store_si512(to + i * kRowBytes, rows[i]);
     };
     if constexpr (kKind == Kind::kWeightGradient) {
       for (int64_t step = 0; step < steps; ++step)
-        for (int64_t tile = first; tile < last; ++tile) pack(tile, step);
+        for (int64_t group = args.first_group; group < args.last_group; ++group) pack(group, step);
     } else {
-      for (int64_t tile = first; tile < last; ++tile)
-        for (int64_t step = 0; step < steps; ++step) pack(tile, step);
+      for (int64_t group = args.first_group; group < args.last_group; ++group)
+        for (int64_t step = 0; step < steps; ++step) pack(group, step);
     }
   }
 }
@@ -174,13 +174,12 @@ void product_of(const ProductArgs& args) {
         Packing<Panel> packing(next, next_panel, groups * steps);
         finish_writes(packed_panel);
         for (int64_t group = 0; group < groups; ++group) {
-          std::byte* block_sums = sums + ((output - block) / kPanel * groups + group) * 4 * kTileBytes;
-          const std::byte* tokens = x + group * kTokenGroup * steps * kStep * 2;
-          const bool is_left = kKind == Kind::kForward;
+          std::byte* block_sums = sums + ((output - block) / kPanel * groups + group) * 2 * kTileBytes;
           if (is_last_chunk) fetch_residual(args, output, group * kTokenGroup);
-          multiply(is_left ? packed_panel : tokens, is_left ? tokens : packed_panel, steps,
-                   {.from = begin == 0 ? nullptr : block_sums, .to = is_last_chunk ? results : block_sums},
-                   packing);
+          multiply<kKind>(
+              packed_panel, x + group * steps * kTileBytes, steps,
+              {.from = begin == 0 ? nullptr : block_sums, .to = is_last_chunk ? results : block_sums},
+              packing);
           if (is_last_chunk) write_out<kKind>(args, results, output, group * kTokenGroup);
         }
         packing.finish();
@@ -219,45 +218,31 @@ void product(Kind kind, const ProductArgs& args) {
 }
 
 double bf16_rounds(int64_t rounds) {
-  alignas(64) static const std::byte zeros[2 * kTileBytes] = {};
+  alignas(64) static const std::byte zeros[3 * kTileBytes] = {};
   configure_tiles();
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
   for (int64_t round = 0; round < rounds; ++round) {
-    _tile_loadd(4, zeros, kRowBytes);
-    _tile_loadd(6, zeros, kRowBytes);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, zeros + kTileBytes, kRowBytes);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, zeros + kTileBytes, kRowBytes);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    _tile_loadd(2, zeros, kRowBytes);
+    _tile_loadd(3, zeros + kTileBytes, kRowBytes);
+    _tile_dpbf16ps(0, 3, 2);
+    _tile_loadd(3, zeros + 2 * kTileBytes, kRowBytes);
+    _tile_dpbf16ps(1, 3, 2);
   }
   _tile_release();
-  return static_cast<double>(rounds) * 4 * 2.0 * 16 * 16 * 32;
+  return static_cast<double>(rounds) * 2 * 2.0 * 16 * 16 * 32;
 }
 
 double int8_rounds(int64_t rounds) {
-  alignas(64) static const std::byte zeros[2 * kTileBytes] = {};
+  alignas(64) static const std::byte zeros[3 * kTileBytes] = {};
   configure_tiles();
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
   for (int64_t round = 0; round < rounds; ++round) {
-    _tile_loadd(4, zeros, kRowBytes);
-    _tile_loadd(6, zeros, kRowBytes);
-    _tile_dpbssd(0, 4, 6);
-    _tile_loadd(7, zeros + kTileBytes, kRowBytes);
-    _tile_dpbssd(1, 4, 7);
-    _tile_loadd(5, zeros + kTileBytes, kRowBytes);
-    _tile_dpbssd(2, 5, 6);
-    _tile_dpbssd(3, 5, 7);
+    _tile_loadd(2, zeros, kRowBytes);
+    _tile_loadd(3, zeros + kTileBytes, kRowBytes);
+    _tile_dpbssd(0, 2, 3);
+    _tile_loadd(3, zeros + 2 * kTileBytes, kRowBytes);
+    _tile_dpbssd(1, 2, 3);
   }
   _tile_release();
-  return static_cast<double>(rounds) * 4 * 2.0 * 16 * 16 * 64;
+  return static_cast<double>(rounds) * 2 * 2.0 * 16 * 16 * 64;
 }
 
 }  // namespace poro::amx
