@@ -1,7 +1,8 @@
 // AMX: a tile instruction multiplies sixteen tokens by sixteen rows over 64 columns. The blocks are made of
 // its tiles already; int4 is unpacked into them, a chunk of columns at a time, small enough for the
 // first-level cache. Each group's sums leave the tiles and are added to the floats, those of two groups in
-// one pass, between the multiplications of the next two groups, be they the next 32 tokens'.
+// one pass, between the multiplications of the next two groups, be they the next tokens'. Four tiles are
+// used, for the reason that linear_amx.cpp gives.
 #include "ops/cpu/amx_tiles.h"
 #include "ops/cpu/linear_quantized.h"
 
@@ -9,13 +10,13 @@ namespace poro {
 namespace {
 
 constexpr int64_t kTileSlices = 16;  // Of 64 columns.
-constexpr int kTokens = 32;          // Of two tiles, multiplied together.
+constexpr int kTokens = 16;          // Of a tile.
 
-// The sums of a group: tokens 0..15 and 16..31 times rows 0..15 and 16..31, four tiles of 16 x 16. The floats
-// they are added to lie in the same order on pages of their own: a load that shares its place within a page
-// with a store still in flight waits for it, and in equal order no load meets a store of the lines before it.
-struct alignas(4096) GroupSums {
-  int32_t tiles[4][256];
+// The sums of two groups: sixteen tokens by rows 0..15 and 16..31 each. The floats they are added to lie in
+// the same order on pages of their own: a load that shares its place within a page with a store still in
+// flight waits for it, and in equal order no load meets a store of the lines before it.
+struct alignas(4096) PairSums {
+  int32_t groups[2][2 * 256];
 };
 
 inline __m512 load_scales(const std::byte* scales) {
@@ -25,7 +26,7 @@ inline __m512 load_scales(const std::byte* scales) {
 
 // A group's sums that wait to be added to the floats, times the scales of their rows and tokens.
 struct Pending {
-  const int32_t* sums;    // Of GroupSums
+  const int32_t* sums;    // Of a group in PairSums
   const float* x_scales;  // (kTokens)
   __m512 scales[2];       // Of rows 0..15 and 16..31
 };
@@ -47,7 +48,7 @@ template <int kGroups, int kFirst, int kCount>
     for (int group = 0; group < kGroups; ++group) factors[group] = broadcast(groups[group].x_scales + token);
 #pragma GCC unroll 2
     for (int half = 0; half < 2; ++half) {
-      const int at = (token / 16 * 2 + half) * 256 + token % 16 * 16;
+      const int at = half * 256 + token * 16;
       __m512 value = _mm512_loadu_ps(y + at);
 #pragma GCC unroll 2
       for (int group = 0; group < kGroups; ++group)
@@ -58,45 +59,30 @@ template <int kGroups, int kFirst, int kCount>
   }
 }
 
-// Step `kStep` of a group's `kSteps`, of 64 columns each: tiles 0 to 3 are the sums, 4 and 5 tokens, 6 and 7
-// weights. `kBlocks` of sixteen tokens, 1 or 2. `add` is called between the multiplications.
-template <int kBlocks, int kSteps, int kStep = 0, class Add>
+// Step `kStep` of a group's `kSteps`, of 64 columns each: tiles 0 and 1 are the sums, 2 the tokens, 3
+// weights. `add` is called after each.
+template <int kSteps, int kStep = 0, class Add>
 [[gnu::always_inline]] inline void multiply_steps(const std::byte* slices, const int8_t* x, const Add& add) {
   if constexpr (kStep < kSteps) {
-    constexpr int kColumns = kSteps * 64;
     const std::byte* w = slices + kStep * kTileSlices * kSliceBytes;
-    _tile_loadd(6, w, kSliceBytes);
-    _tile_loadd(4, x + kStep * 64, kColumns);
-    _tile_dpbssd(0, 4, 6);
-    _tile_loadd(7, w + 64, kSliceBytes);
-    _tile_dpbssd(1, 4, 7);
-    add.template operator()<kStep * kBlocks>();
-    if constexpr (kBlocks == 2) {
-      _tile_loadd(5, x + 16 * kColumns + kStep * 64, kColumns);
-      _tile_dpbssd(2, 5, 6);
-      _tile_dpbssd(3, 5, 7);
-      add.template operator()<kStep * kBlocks + 1>();
-    }
-    multiply_steps<kBlocks, kSteps, kStep + 1>(slices, x, add);
+    _tile_loadd(2, x + kStep * 64, kSteps * 64);
+    _tile_loadd(3, w, kSliceBytes);
+    _tile_dpbssd(0, 2, 3);
+    _tile_loadd(3, w + 64, kSliceBytes);
+    _tile_dpbssd(1, 2, 3);
+    add.template operator()<kStep>();
+    multiply_steps<kSteps, kStep + 1>(slices, x, add);
   }
 }
 
-template <int kBlocks, int kSteps, class Add>
-[[gnu::always_inline]] inline void multiply_group(const std::byte* slices, const int8_t* x, GroupSums& sums,
+template <int kSteps, class Add>
+[[gnu::always_inline]] inline void multiply_group(const std::byte* slices, const int8_t* x, int32_t* sums,
                                                   const Add& add) {
   _tile_zero(0);
   _tile_zero(1);
-  if constexpr (kBlocks == 2) {
-    _tile_zero(2);
-    _tile_zero(3);
-  }
-  multiply_steps<kBlocks, kSteps>(slices, x, add);
-  _tile_stored(0, sums.tiles[0], 64);
-  _tile_stored(1, sums.tiles[1], 64);
-  if constexpr (kBlocks == 2) {
-    _tile_stored(2, sums.tiles[2], 64);
-    _tile_stored(3, sums.tiles[3], 64);
-  }
+  multiply_steps<kSteps>(slices, x, add);
+  _tile_stored(0, sums, 64);
+  _tile_stored(1, sums + 256, 64);
 }
 
 constexpr auto kAddNothing = []<int kSlot>() {};
@@ -135,49 +121,46 @@ class Prefetch {
   const int64_t part_;
 };
 
-inline Pending pending(const PanelSlices& w, const QuantizedTokens& x, const GroupSums& sums) {
-  return {.sums = sums.tiles[0],
-          .x_scales = x.scales,
-          .scales = {load_scales(w.scales), load_scales(w.scales + 32)}};
+inline Pending pending(const PanelSlices& w, const QuantizedTokens& x, const int32_t* sums) {
+  return {.sums = sums, .x_scales = x.scales, .scales = {load_scales(w.scales), load_scales(w.scales + 32)}};
 }
 
-// One group of `kBlocks` sixteens of tokens, without anything beside it.
-template <int kBlocks, int kSteps>
-void multiply_alone(const PanelSlices& w, const QuantizedTokens& x, float* y, GroupSums& sums) {
-  multiply_group<kBlocks, kSteps>(w.slices, x.values, sums, kAddNothing);
-  const Pending group[1] = {pending(w, x, sums)};
-  add_groups<1, 0, 16 * kBlocks>(group, y);
-}
-
-// Multiplies two groups of 32 tokens at a time, and adds the sums of the two before meanwhile.
+// Multiplies two groups at a time, and adds the sums of the two before meanwhile.
 template <int kSteps>
 class Pairs {
  public:
   void multiply(const PanelSlices& w, const QuantizedTokens& x, float* y) {
-    GroupSums* sums = sums_[turn_];
+    PairSums& sums = sums_[turn_];
     turn_ ^= 1;
     const PanelSlices second = w.at(1);
     const QuantizedTokens second_x = x.at(1, 0);
     if (y_ != nullptr) {
       const Pending before[2] = {pending_[0], pending_[1]};  // In registers.
       float* const y_before = y_;
-      // A share of the sums of half of the tokens in each slot of a group.
-      constexpr int kShare = kTokens / 2 / (2 * kSteps);
-      multiply_group<2, kSteps>(
-          w.slices, x.values, sums[0], [&]<int kSlot>() __attribute__((always_inline)) {
-            add_groups<2, kSlot * kShare, kShare>(before, y_before);
+      constexpr int kShare = kTokens / (2 * kSteps);  // Of the tokens, for each step.
+      multiply_group<kSteps>(
+          w.slices, x.values, sums.groups[0], [&]<int kStep>() __attribute__((always_inline)) {
+            add_groups<2, kStep * kShare, kShare>(before, y_before);
           });
-      multiply_group<2, kSteps>(
-          second.slices, second_x.values, sums[1], [&]<int kSlot>() __attribute__((always_inline)) {
-            add_groups<2, kTokens / 2 + kSlot * kShare, kShare>(before, y_before);
+      multiply_group<kSteps>(
+          second.slices, second_x.values, sums.groups[1], [&]<int kStep>() __attribute__((always_inline)) {
+            add_groups<2, kTokens / 2 + kStep * kShare, kShare>(before, y_before);
           });
     } else {
-      multiply_group<2, kSteps>(w.slices, x.values, sums[0], kAddNothing);
-      multiply_group<2, kSteps>(second.slices, second_x.values, sums[1], kAddNothing);
+      multiply_group<kSteps>(w.slices, x.values, sums.groups[0], kAddNothing);
+      multiply_group<kSteps>(second.slices, second_x.values, sums.groups[1], kAddNothing);
     }
-    pending_[0] = pending(w, x, sums[0]);
-    pending_[1] = pending(second, second_x, sums[1]);
+    pending_[0] = pending(w, x, sums.groups[0]);
+    pending_[1] = pending(second, second_x, sums.groups[1]);
     y_ = y;
+  }
+
+  // A group without a partner, when none is pending.
+  void multiply_alone(const PanelSlices& w, const QuantizedTokens& x, float* y) {
+    int32_t* sums = sums_[turn_].groups[0];
+    multiply_group<kSteps>(w.slices, x.values, sums, kAddNothing);
+    const Pending group[1] = {pending(w, x, sums)};
+    add_groups<1, 0, kTokens>(group, y);
   }
 
   void finish() {
@@ -186,7 +169,7 @@ class Pairs {
   }
 
  private:
-  GroupSums sums_[2][2];
+  PairSums sums_[2];
   Pending pending_[2];
   float* y_ = nullptr;  // Where the pending sums go, if there are any.
   int turn_ = 0;
@@ -195,26 +178,21 @@ class Pairs {
 template <class Block>
 void multiply_panel(const PanelProduct& task, const PanelSlices& w) {
   constexpr int kSteps = Block::kColumns / 64;
-  const int64_t parts = (task.num_tokens + kTokens - 1) / kTokens * ((task.num_groups + 1) / 2);
+  const int64_t in_pairs = task.num_groups / 2 * 2;
+  const int64_t parts = task.num_tokens / kTokens * ((task.num_groups + 1) / 2);
   Prefetch ahead[] = {{task.blocks_ahead, parts}, {task.x_ahead, parts}};
   amx::configure_tiles();
   Pairs<kSteps> pairs;
-  GroupSums alone;
   for (int64_t token = 0; token < task.num_tokens; token += kTokens) {
     float* y = task.y + token * kPanelRows;
-    const int64_t in_pairs = task.num_tokens - token >= kTokens ? task.num_groups / 2 * 2 : 0;
     for (int64_t group = 0; group < in_pairs; group += 2) {
       for (Prefetch& prefetch : ahead) prefetch.next();
       pairs.multiply(w.at(group), task.x.at(group, token), y);
     }
     if (in_pairs == task.num_groups) continue;
-    pairs.finish();
     for (Prefetch& prefetch : ahead) prefetch.next();
-    for (int64_t group = in_pairs; group < task.num_groups; ++group) {
-      const auto multiply =
-          task.num_tokens - token >= kTokens ? multiply_alone<2, kSteps> : multiply_alone<1, kSteps>;
-      multiply(w.at(group), task.x.at(group, token), y, alone);
-    }
+    pairs.finish();
+    pairs.multiply_alone(w.at(in_pairs), task.x.at(in_pairs, token), y);
   }
   pairs.finish();
   _tile_release();
