@@ -11,6 +11,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <type_traits>
 
 #include "base/cuda/state.h"
@@ -79,7 +80,7 @@ __host__ __device__ constexpr int partial_floats(int tokens) {
 struct Barriers {
   static constexpr int kMostGroups = 2;
   Barrier full[kMostGroups][kPlaces], empty[kMostGroups][kPlaces];
-  Barrier unit[kWarps][kMostUnits];  // Of the rings of panels, each by its warp
+  Barrier unit[kWarps][kMostUnits];  // Of the rings of panels; rows have none.
 
   // By one thread; a __syncthreads must follow.
   __device__ void init(int group_warps) {
@@ -101,7 +102,7 @@ __host__ __device__ constexpr Layout layout(int units, int tokens, int chunks) {
   at.stats = at.partials + partial_floats(tokens) * 4;
   at.factors = at.stats + kWarps * tokens * 8;
   at.barriers = at.factors + (tokens * 4 + 15) / 16 * 16;
-  at.total = at.barriers + static_cast<int>(sizeof(Barriers));
+  at.total = at.barriers + static_cast<int>(Format::kIsPanels ? sizeof(Barriers) : offsetof(Barriers, unit));
   return at;
 }
 
