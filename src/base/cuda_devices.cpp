@@ -9,6 +9,7 @@ std::string describe(const CudaReport& report) {
   std::string text = "CUDA " + report.runtime;
   if (report.driver.empty()) return text + ": no driver";
   text += ", driver for " + report.driver;
+  if (report.is_driver_too_old) return text + ", which is too old";
   if (report.devices.empty()) return text + ": no device";
   for (size_t i = 0; i < report.devices.size(); ++i) {
     const CudaDevice& device = report.devices[i];

@@ -15,8 +15,9 @@ struct CudaDevice {
 };
 
 struct CudaReport {
-  std::string runtime = "";  // "13.0": what this program was built with; empty without CUDA.
-  std::string driver = "";   // The newest CUDA the driver can serve; empty without a driver.
+  std::string runtime = "";        // "13.0": what this program was built with; empty without CUDA.
+  std::string driver = "";         // The newest CUDA the driver can serve; empty without a driver.
+  bool is_driver_too_old = false;  // For this program: then no device is listed.
   std::vector<CudaDevice> devices = {};
 };
 

@@ -85,7 +85,8 @@ void Device::synchronize() {
 
 void Recording::run(Device& device, const std::function<void()>& body) {
   ++runs_;
-  if (!device.is_cuda() || device.trace != nullptr || runs_ == 1) return body();
+  if (!device.is_cuda() || device.trace != nullptr || runs_ == 1 || !gpu::may_record(device.cuda_backend()))
+    return body();
   if (graph_ == nullptr) graph_ = gpu::record(device.cuda_backend(), body);
   gpu::replay(device.cuda_backend(), graph_.get());
 }

@@ -177,6 +177,8 @@ void copy(Cuda& cuda, const Tensor& from, const Tensor& to);
 void zero(Cuda& cuda, const Tensor& tensor);
 void copy_columns(Cuda& cuda, const Tensor& from, int64_t first, const Tensor& to);
 void synchronize(Cuda& cuda);
+// Whether a recording may stand for its ops: not where each op is waited for.
+bool may_record(Cuda& cuda);
 // What `body` launches, not run but recorded.
 std::shared_ptr<void> record(Cuda& cuda, const std::function<void()>& body);
 void replay(Cuda& cuda, void* graph);

@@ -1,12 +1,13 @@
 // The three ways something goes wrong. Input from outside: throw Error with one sentence (what, where, what
 // to try), caught once, in main or at a request's border. A bug of ours: CHECK, which prints and aborts in
-// every build. The machine failing at start is an Error too; later it is a CHECK with the call's name.
+// every build. The machine failing is an Error too: the command ends, and what was written before is whole.
 #pragma once
 
 #include <fmt/format.h>
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace poro {
@@ -15,6 +16,20 @@ namespace poro {
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+// A GPU failed, or has no memory left, while it was at work.
+class GpuFault : public Error {
+ public:
+  GpuFault(const std::string& problem, const std::string& advice)
+      : Error(problem + "; " + advice), problem_(problem), advice_(advice) {}
+  // The same with the operation at which it was seen: for the door of ops (ops/op.h).
+  Error seen_at(std::string_view op) const {
+    return Error(fmt::format("{}, seen at {}; {}", problem_, op, advice_));
+  }
+
+ private:
+  std::string problem_, advice_;
 };
 
 // Throws Error with a formatted sentence.

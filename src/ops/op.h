@@ -32,14 +32,18 @@ struct Cost {
 template <class Op>
 void run(Device& device, const Op& op) {
   check(op);
-  if (device.trace == nullptr) {
+  try {
+    if (device.trace == nullptr) {
+      std::visit([&](auto& backend) { run(backend, op); }, device.backend());
+      return;
+    }
+    OpTimer timer(device);
     std::visit([&](auto& backend) { run(backend, op); }, device.backend());
-    return;
+    const Cost work = cost(op);
+    timer.stop(op_name(op), work.flops, work.bytes);
+  } catch (const GpuFault& fault) {
+    throw fault.seen_at(op_name(op));
   }
-  OpTimer timer(device);
-  std::visit([&](auto& backend) { run(backend, op); }, device.backend());
-  const Cost work = cost(op);
-  timer.stop(op_name(op), work.flops, work.bytes);
 }
 
 // The contracts' vocabulary.

@@ -1,9 +1,6 @@
 #include "train/memory_plan.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 
 #include "model/tensor_ranks.h"
 #include "model/weights.h"
@@ -80,20 +77,6 @@ std::vector<std::string> memory_table(const std::vector<MemoryRow>& rows) {
     if (row.bytes > 0) lines.push_back(fmt::format("{:<21} {:>12}", row.name, amount(row.bytes)));
   lines.push_back(fmt::format("{:<21} {:>12}", "together", amount(total_bytes(rows))));
   return lines;
-}
-
-double available_memory() {
-  std::ifstream info("/proc/meminfo");
-  double available = 0;
-  std::string key, unit;
-  for (double kibi = 0; info >> key >> kibi && std::getline(info, unit);)
-    if (key == "MemAvailable:") available = kibi * 1024;
-  // A container may allow less than the machine has.
-  double limit = 0, used = 0;
-  if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit &&
-      std::ifstream("/sys/fs/cgroup/memory.current") >> used)
-    available = std::min(available, std::max(limit - used, 0.0));
-  return available;
 }
 
 }  // namespace poro

@@ -31,7 +31,4 @@ double total_bytes(const std::vector<MemoryRow>& rows);
 // As a table of text, with the total.
 std::vector<std::string> memory_table(const std::vector<MemoryRow>& rows);
 
-// What this machine can still give a process; 0 when it cannot be told.
-double available_memory();
-
 }  // namespace poro

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/host_memory.h"
 #include "base/log.h"
 #include "model/checkpoint.h"
 #include "train/checkpoint.h"

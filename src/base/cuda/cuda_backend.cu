@@ -1,5 +1,7 @@
 // One GPU: its stream, its memory, and copies between it and the host.
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "base/cuda/state.h"
 
@@ -35,24 +37,56 @@ void check_at_start(cudaError_t status, std::string_view what) {
          cudaGetErrorString(status));
 }
 
+// As the CUDA runtime reads it.
+bool is_launch_blocking() {
+  const char* value = std::getenv("CUDA_LAUNCH_BLOCKING");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+[[noreturn]] void fail_without_memory() {
+  size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  throw GpuFault(
+      fmt::format("the GPU has no memory left ({} of {} MiB are free)", free >> 20, total >> 20),
+      "stop other programs that use it, or use a smaller context or batch, or weights in fewer bits");
+}
+
 }  // namespace
 
+void gpu_failed(cudaError_t status) {
+  if (status == cudaErrorMemoryAllocation) fail_without_memory();
+  throw GpuFault(fmt::format("the GPU failed ({})", cudaGetErrorString(status)),
+                 is_launch_blocking() ? "try again, or use --device cpu"
+                                      : "it may have been in an earlier operation, which "
+                                        "CUDA_LAUNCH_BLOCKING=1 in the environment names");
+}
+
+void gpu_failed(cublasStatus_t status) {
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) fail_without_memory();
+  throw GpuFault(
+      fmt::format("a matrix product failed on the GPU (cuBLAS: {})", cublasLtGetStatusString(status)),
+      "try again, or use --device cpu");
+}
+
 Cuda::Cuda(int index, DType wanted) : activations(wanted), state_(std::make_unique<State>()) {
-  int count = 0;
+  int count = 0, driver = 0;
   const cudaError_t found = cudaGetDeviceCount(&count);
-  if (found == cudaErrorInsufficientDriver)
+  cudaDriverGetVersion(&driver);  // 0 where there is none.
+  if (found == cudaErrorInsufficientDriver && driver > 0)
     fail(
-        "the NVIDIA driver is older than CUDA {}.{}, which this program was built with; update the driver, "
-        "or use --device cpu",
-        CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+        "the NVIDIA driver serves CUDA {}.{}, and this program needs {}.{}; update the driver, or use "
+        "--device "
+        "cpu",
+        driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
   if (found != cudaSuccess || count == 0)
     fail(
-        "no NVIDIA GPU was found ({}); is the driver running, and the GPU visible (CUDA_VISIBLE_DEVICES)? Or "
-        "use --device cpu",
-        found == cudaSuccess ? "none is there" : cudaGetErrorString(found));
+        "no NVIDIA GPU was found ({}); see that the driver is installed and the GPU visible "
+        "(CUDA_VISIBLE_DEVICES), or use --device cpu",
+        driver == 0 ? "there is no driver" : cudaGetErrorString(found));
   if (index < 0 || index >= count) fail("there is no GPU {}; GPUs 0 to {} are there", index, count - 1);
   State& s = *state_;
   s.index = index;
+  s.waits_for_each_op = is_launch_blocking();
   check_at_start(cudaSetDevice(index), "the GPU could not be opened");
   check_at_start(cudaGetDeviceProperties(&s.properties, index), "the GPU could not be asked what it is");
   if (s.capability() < 80)
@@ -167,6 +201,10 @@ void copy_columns(Cuda& cuda, const Tensor& from, int64_t first, const Tensor& t
 
 void synchronize(Cuda& cuda) {
   CUDA_CHECK(cudaStreamSynchronize(cuda.state().stream));
+}
+
+bool may_record(Cuda& cuda) {
+  return !cuda.state().waits_for_each_op;
 }
 
 std::shared_ptr<void> record(Cuda& cuda, const std::function<void()>& body) {

@@ -19,7 +19,9 @@ CudaReport cuda_report() {
   if (cudaRuntimeGetVersion(&version) == cudaSuccess) report.runtime = version_text(version);
   if (cudaDriverGetVersion(&version) == cudaSuccess && version > 0) report.driver = version_text(version);
   int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) return report;  // No driver or no device: nothing to list.
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  report.is_driver_too_old = status == cudaErrorInsufficientDriver && !report.driver.empty();
+  if (status != cudaSuccess) return report;  // No driver or no device: nothing to list.
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties{};
     if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;

@@ -5,6 +5,7 @@
 #include <nccl.h>
 
 #include <array>
+#include <exception>
 #include <vector>
 
 #include "base/comm.h"
@@ -14,10 +15,13 @@
 namespace poro {
 namespace {
 
-#define NCCL_CHECK(call)                                                              \
-  do {                                                                                \
-    const ncclResult_t nccl_status_ = (call);                                         \
-    CHECK(nccl_status_ == ncclSuccess, "NCCL: {}", ncclGetErrorString(nccl_status_)); \
+#define NCCL_CHECK(call)                                                                             \
+  do {                                                                                               \
+    const ncclResult_t nccl_status_ = (call);                                                        \
+    if (nccl_status_ != ncclSuccess) [[unlikely]]                                                    \
+      throw GpuFault(                                                                                \
+          fmt::format("a message between GPUs failed (NCCL: {})", ncclGetErrorString(nccl_status_)), \
+          "see that each rank has a GPU of its own that works, and try again");                      \
   } while (false)
 
 ncclDataType_t nccl_type(DType dtype) {
@@ -45,7 +49,8 @@ class GpuComm final : public Comm {
            ncclGetLastError(nullptr));
     peers_ = PeerSums::open(cuda, *host_);
   }
-  ~GpuComm() override { ncclCommDestroy(comm_); }
+  // Whoever fails does not wait for the others.
+  ~GpuComm() override { std::uncaught_exceptions() > 0 ? ncclCommAbort(comm_) : ncclCommDestroy(comm_); }
 
   int rank() const override { return host_->rank(); }
   int size() const override { return host_->size(); }

@@ -12,21 +12,27 @@
 
 namespace poro {
 
-// After start a failing GPU ends the process with the call's name; the last checkpoint is whole.
-#define CUDA_CHECK(call)                                                              \
-  do {                                                                                \
-    const cudaError_t cuda_status_ = (call);                                          \
-    CHECK(cuda_status_ == cudaSuccess, "CUDA: {}", cudaGetErrorString(cuda_status_)); \
+// Throw GpuFault.
+[[noreturn]] void gpu_failed(cudaError_t status);
+[[noreturn]] void gpu_failed(cublasStatus_t status);
+
+// A GPU that fails after start ends the command with a sentence.
+#define CUDA_CHECK(call)                          \
+  do {                                            \
+    const cudaError_t cuda_status_ = (call);      \
+    if (cuda_status_ != cudaSuccess) [[unlikely]] \
+      ::poro::gpu_failed(cuda_status_);           \
   } while (false)
 
 // After a launch `kernel<<<...>>>(...)`: the launch itself was right. Faults inside kernels show at the next
 // copy.
 #define CUDA_CHECK_LAUNCH() CUDA_CHECK(cudaGetLastError())
 
-#define CUBLAS_CHECK(call)                                                                                 \
-  do {                                                                                                     \
-    const cublasStatus_t cublas_status_ = (call);                                                          \
-    CHECK(cublas_status_ == CUBLAS_STATUS_SUCCESS, "cuBLAS: {}", cublasLtGetStatusString(cublas_status_)); \
+#define CUBLAS_CHECK(call)                                    \
+  do {                                                        \
+    const cublasStatus_t cublas_status_ = (call);             \
+    if (cublas_status_ != CUBLAS_STATUS_SUCCESS) [[unlikely]] \
+      ::poro::gpu_failed(cublas_status_);                     \
   } while (false)
 
 struct Cuda::State {
@@ -46,6 +52,8 @@ struct Cuda::State {
   int next_half = 0;
   ThreadPool copiers{8};
   std::shared_ptr<void> matmul_plans;  // What ops/cuda/matmul.cu remembers.
+  // CUDA_LAUNCH_BLOCKING=1: each operation is waited for, so a fault shows at the one that it is in.
+  bool waits_for_each_op = false;
 
   static constexpr size_t kBlasWorkspaceBytes = size_t{64} << 20;
   static constexpr size_t kStagingBytes = size_t{64} << 20;

@@ -33,6 +33,9 @@ void copy(Cuda&, const Tensor&, const Tensor&) {}
 void zero(Cuda&, const Tensor&) {}
 void copy_columns(Cuda&, const Tensor&, int64_t, const Tensor&) {}
 void synchronize(Cuda&) {}
+bool may_record(Cuda&) {
+  return false;
+}
 std::shared_ptr<void> record(Cuda&, const std::function<void()>&) {
   return nullptr;
 }
