@@ -23,8 +23,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   ModelOptions model;
-  int64_t context = 512;  // Positions in the cache before the measurement (decode).
-  int64_t tokens = 32;    // Measured tokens.
+  int64_t tokens = 32;  // Measured tokens.
   int64_t sequences = 1;
   int repetitions = 3;
   std::string trace;
@@ -58,6 +57,8 @@ Json header(const Options& options, const Llama& model) {
                  {"device", model.device().name()},
                  {"dtype", dtype_name(model.weights().layers[0].q.dtype())},
                  {"kv_dtype", dtype_name(model.cache_dtype())}};
+  if (model.stages().size() > 1)
+    result["gpu_layers"] = model.stages().back().last - model.stages().back().first;
   if (model.num_ranks() > 1)
     result["ranks"] = model.num_ranks();  // Bytes, operations and limits are those of one.
   return result;
@@ -109,10 +110,12 @@ Json summary(const std::vector<Measured>& all, double amount) {
           {"share", median(shares)}};
 }
 
-// The weights that every token reads.
-std::vector<std::span<const std::byte>> weights_of(const Llama& model) {
+// The weights that every token reads, in one place.
+std::vector<std::span<const std::byte>> weights_of(const Llama& model, Place place) {
   std::vector<std::span<const std::byte>> parts;
-  const auto add = [&](const Matrix& matrix) { parts.emplace_back(matrix.values.data, matrix.bytes()); };
+  const auto add = [&](const Matrix& matrix) {
+    if (matrix.values.place == place) parts.emplace_back(matrix.values.data, matrix.bytes());
+  };
   for (const LayerWeights& layer : model.weights().layers)
     for (const Matrix* matrix : {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down})
       add(*matrix);
@@ -125,29 +128,56 @@ void check_has_limit(const Device& device) {
     fail("the reference device has no limit to be measured against; use --device cpu");
 }
 
-// Bytes per second at which this device can read the model's weights: on a GPU, the rate of a copy.
+// The rate of a model whose stages take their turns: `amount(stage)` of work at `rate(stage)` each.
+double rate_in_turn(const Llama& model, const std::function<double(const Llama::Stage&)>& amount,
+                    const std::function<double(const Llama::Stage&)>& rate) {
+  double whole = 0, seconds = 0;
+  for (const Llama::Stage& stage : model.stages()) {
+    const double part = amount(stage);
+    whole += part;
+    if (part > 0) seconds += part / rate(stage);
+  }
+  return whole / seconds;
+}
+
+// Bytes per second at which the model's devices can read its weights: on a GPU, the rate of a copy.
 double read_limit(const Llama& model) {
-  if (model.device().is_cuda()) return gpu_copy_rate(model.device());
-  return read_rate(model.device().cpu_backend().pool, weights_of(model));
+  const auto weights = [&](const Llama::Stage& stage) { return weights_of(model, stage.device->place()); };
+  return rate_in_turn(
+      model,
+      [&](const Llama::Stage& stage) {
+        double bytes = 0;
+        for (const std::span<const std::byte> part : weights(stage))
+          bytes += static_cast<double>(part.size());
+        return bytes;
+      },
+      [&](const Llama::Stage& stage) {
+        return stage.device->is_cuda() ? gpu_copy_rate(*stage.device)
+                                       : read_rate(stage.device->cpu_backend().pool, weights(stage));
+      });
 }
 
-// Operations per second of the unit that multiplies weights of this type.
+// Operations per second of the units that multiply weights of these types.
 double product_limit(const Llama& model) {
-  if (model.device().is_cuda()) return gpu_product_rate(model.device());
-  return peak_rate(model.device().cpu_backend(), product_unit(model.weights().layers[0].q.dtype()));
+  return rate_in_turn(
+      model, [](const Llama::Stage& stage) { return static_cast<double>(stage.last - stage.first); },
+      [&](const Llama::Stage& stage) {
+        const DType dtype = model.weights().layers[static_cast<size_t>(stage.first)].q.dtype();
+        return stage.device->is_cuda() ? gpu_product_rate(*stage.device)
+                                       : peak_rate(stage.device->cpu_backend(), product_unit(dtype));
+      });
 }
 
-void bench_decode(const Options& options) {
+void bench_decode(Options options) {
+  const int64_t context = options.model.context.value_or(512);  // Positions before the measurement.
+  const int64_t positions = context + options.tokens;
+  options.model.context = positions;
   OpenModel open = open_model(options.model);
   check_has_limit(*open.device);
   Llama& model = *open.llama;
-  const int64_t positions = options.context + options.tokens;
-  if (positions > model.config().max_positions)
-    fail("--context {} and --tokens {} pass the model's limit of {} positions", options.context,
-         options.tokens, model.config().max_positions);
   KvCache cache = model.make_cache(options.sequences, positions);
   for (int64_t sequence = 0; sequence < options.sequences; ++sequence)
-    fill_cache(model, cache, sequence, options.context);
+    fill_cache(model, cache, sequence, context);
 
   const std::vector<int32_t> ids = some_ids(options.sequences, model.config());
   std::vector<SequenceTokens> batch;
@@ -158,16 +188,15 @@ void bench_decode(const Options& options) {
       options.repetitions, [&] { return read_limit(model); },
       [&] {
         for (int64_t sequence = 0; sequence < options.sequences; ++sequence)
-          cache.truncate(sequence, options.context);
+          cache.truncate(sequence, context);
         for (int64_t token = 0; token < options.tokens; ++token) model.likeliest(model.forward(batch, cache));
       });
-  const KvCacheOptions filled{
-      .max_sequences = options.sequences, .max_positions = options.context, .page_size = 1};
+  const KvCacheOptions filled{.max_sequences = options.sequences, .max_positions = context, .page_size = 1};
   const double bytes = static_cast<double>(model.bytes_per_token() + model.cache_bytes(filled));
   const double tokens = static_cast<double>(options.tokens);
   const Json found = summary(measured, bytes * tokens);
   Json result = header(options, model);
-  result.update({{"context", options.context},
+  result.update({{"context", context},
                  {"sequences", options.sequences},
                  {"tokens_per_second",
                   static_cast<double>(options.sequences) * tokens / found["seconds"].get<double>()},
@@ -189,13 +218,11 @@ double product_flops(const LlamaConfig& config, int64_t count) {
          2.0 * static_cast<double>(config.vocab_size * config.hidden_size);
 }
 
-void bench_prefill(const Options& options) {
+void bench_prefill(Options options) {
+  options.model.context = options.tokens;
   OpenModel open = open_model(options.model);
   check_has_limit(*open.device);
   Llama& model = *open.llama;
-  if (options.tokens > model.config().max_positions)
-    fail("--tokens {} passes the model's limit of {} positions", options.tokens,
-         model.config().max_positions);
   KvCache cache = model.make_cache(1, options.tokens);
   for (int64_t pass = 0; pass < passes_before_measuring(*open.device, model.config().num_layers); ++pass) {
     cache.truncate(0, 0);

@@ -84,6 +84,7 @@ nlohmann::ordered_json model_identity(const ModelOptions& options) {
       identity["template"] = sha256(ChatTemplate::load(folder).source());
   }
   identity["device"] = options.device;
+  if (options.gpu_layers) identity["gpu_layers"] = *options.gpu_layers;
   identity["dtype"] = options.dtype;
   if (options.context) identity["context"] = *options.context;
   return identity;

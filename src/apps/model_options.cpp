@@ -11,6 +11,7 @@
 #include "base/cuda_devices.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/host_memory.h"
 #include "base/log.h"
 #include "model/generation_memory.h"
 
@@ -116,6 +117,10 @@ std::string model_name(const std::string& model) {
 void add_compute_options(CLI::App& command, ModelOptions& options) {
   command.add_option("--device", options.device,
                      "auto, cpu, cuda, cuda:N, or reference (slow, double precision)");
+  command
+      .add_option("--gpu-layers", options.gpu_layers,
+                  "Blocks of the model on the GPU, the rest on the processor; default: all that fit")
+      ->check(CLI::PositiveNumber);
   command.add_option("--dtype", options.dtype,
                      "How weights are held: auto (as stored), f32, bf16, int8, int4, on GPUs fp8");
   command.add_option(
@@ -138,9 +143,16 @@ std::unique_ptr<Device> open_device(const ModelOptions& options, DType activatio
   if (options.threads < 0 || options.threads > 4096)
     fail("--threads {} is not from 0 to 4096", options.threads);
   if (options.device == "cpu") return Device::cpu(options.threads);
-  if (options.device == "auto")
-    return cuda_report().devices.empty() ? Device::cpu(options.threads)
-                                         : Device::cuda(local_rank(), activations);
+  if (options.device == "auto") {
+    const CudaReport report = cuda_report();
+    if (report.is_driver_too_old)
+      warn(
+          "the NVIDIA driver serves CUDA {}, and this program needs {}, so the processor computes; update "
+          "the "
+          "driver, or say --device cpu",
+          report.driver, report.runtime);
+    return report.devices.empty() ? Device::cpu(options.threads) : Device::cuda(local_rank(), activations);
+  }
   if (options.device == "reference") return Device::reference();
   if (options.device == "cuda") return Device::cuda(local_rank(), activations);
   if (options.device.starts_with("cuda:")) {
@@ -188,47 +200,66 @@ std::optional<DType> cache_dtype(const ModelOptions& options, const Device& devi
   return DType::kF8;
 }
 
-// On GPUs memory is planned before anything is read; nothing elsewhere. Returns the context that fits.
-std::optional<int64_t> plan_context(const OpenModel& model, const ModelOptions& options,
-                                    const LoadOptions& load) {
+// On GPUs memory is planned before anything is read.
+std::optional<GenerationMemory> plan_memory(const OpenModel& model, const ModelOptions& options,
+                                            const LlamaConfig& config, const LoadOptions& load) {
   Device& device = *model.device;
+  const int ranks = model.ranks ? model.ranks->size() : 1;
+  if (options.gpu_layers && !device.is_cuda())
+    fail("--gpu-layers {} is for GPUs, and the model runs on {}; leave it out", *options.gpu_layers,
+         device.name());
+  if (options.gpu_layers && ranks > 1)
+    fail("--gpu-layers shares a model between one GPU and the processor; leave it out under mpirun");
   if (!device.is_cuda()) return std::nullopt;
-  const LlamaConfig config = config_of(options);
   const DType stored = config.dtype == DType::kF64 ? DType::kF32 : config.dtype,
               weights = load.weights.value_or(stored);
-  const int ranks = model.ranks ? model.ranks->size() : 1;
-  const GenerationMemory memory =
-      plan_gpu_memory({.config = config,
-                       .weights = weights,
-                       .cache = load.cache.value_or(weights == DType::kF32 ? DType::kF32 : DType::kBF16),
-                       .ranks = ranks,
-                       .context = options.context,
-                       .free = static_cast<double>(gpu::memory(device.cuda_backend()).first)});
+  const GenerationNeeds needs{
+      .config = config,
+      .weights = weights,
+      .cache = load.cache.value_or(weights == DType::kF32 ? DType::kF32 : DType::kBF16),
+      .ranks = ranks,
+      .context = options.context,
+      .gpu_layers = options.gpu_layers,
+      .free = static_cast<double>(gpu::memory(device.cuda_backend()).first),
+      .free_on_host = available_memory()};
+  GenerationMemory memory = plan_gpu_memory(needs);
   if (ranks == 1) {
-    inform("{}: {}", device.name(), describe(memory));
-    return memory.context;
+    const std::vector<std::string> lines = describe(memory, needs);
+    inform("{}: {}", device.name(), lines[0]);
+    if (memory.is_split) inform("processor: {}", lines[1]);
+    return memory;
   }
-  if (model.ranks->rank() == 0) inform("{}, on each of {}: {}", device.name(), ranks, describe(memory));
-  return static_cast<int64_t>(-model.ranks->maximum(-static_cast<double>(memory.context)));
+  if (model.ranks->rank() == 0)
+    inform("{}, on each of {}: {}", device.name(), ranks, describe(memory.gpu, memory.context));
+  memory.context = static_cast<int64_t>(-model.ranks->maximum(-static_cast<double>(memory.context)));
+  return memory;
 }
 
 }  // namespace
 
 OpenModel open_model(const ModelOptions& options) {
   tell_options(options);
+  const LlamaConfig config = config_of(options);
+  if (options.context && (*options.context < 1 || *options.context > config.max_positions))
+    fail("--context {} is not from 1 to {}, the limit of {}", *options.context, config.max_positions,
+         options.model.empty() ? model_name(options.model) : options.model);
   const std::optional<DType> dtype = weight_dtype(options);
   OpenModel model{.name = options.model.empty() ? model_name(options.model) : options.model,
                   .device = open_device(options, activations_of(options, dtype))};
   if (dtype == DType::kF8 && !model.device->is_cuda())
     fail("--dtype fp8 is for GPUs; use --dtype int8 on a processor");
   if (options.ranks != nullptr) model.ranks = comm_of(*model.device, options.ranks->split(0));
-  const LoadOptions load{.weights = dtype,
-                         .cache = cache_dtype(options, *model.device),
-                         .ranks = model.ranks.get(),
-                         .cache_folder = weight_cache_folder(options)};
-  const std::optional<int64_t> planned = plan_context(model, options, load);
+  LoadOptions load{.weights = dtype,
+                   .cache = cache_dtype(options, *model.device),
+                   .ranks = model.ranks.get(),
+                   .cache_folder = weight_cache_folder(options)};
+  const std::optional<GenerationMemory> planned = plan_memory(model, options, config, load);
+  if (planned && planned->is_split) {
+    model.processor = Device::cpu(options.threads);
+    load.first_device = model.processor.get();
+    load.first_layers = config.num_layers - planned->gpu_layers;
+  }
   if (is_random_shape(options)) {
-    const LlamaConfig config = LlamaConfig::named_shape(options.model.substr(kShapePrefix.size()));
     model.llama = std::make_unique<Llama>(
         Llama::random(*model.device, config, dtype.value_or(config.dtype), options.seed.value_or(0), load));
   } else {
@@ -238,10 +269,7 @@ OpenModel open_model(const ModelOptions& options) {
     model.generation = GenerationConfig::load(folder);
     model.llama = std::make_unique<Llama>(Llama::load(*model.device, folder, load));
   }
-  const int64_t limit = model.llama->config().max_positions;
-  model.context = options.context.value_or(planned.value_or(limit));
-  if (model.context < 1 || model.context > limit)
-    fail("--context {} is not from 1 to {}, the limit of {}", model.context, limit, model.name);
+  model.context = options.context.value_or(planned ? planned->context : config.max_positions);
   model.stop_ids = find_stop_ids(model);
   return model;
 }

@@ -27,8 +27,9 @@ struct ModelOptions {
   bool keep_weights = false;      // int8 and int4 weights stay on disk for the next start.
   int threads = 0;                // 0: every core this process may use.
   std::optional<uint64_t> seed;
-  std::optional<int64_t> context;  // The most positions of a sequence; none: the model's limit.
-  Comm* ranks = nullptr;           // That split the model, if any; none of the user's options.
+  std::optional<int64_t> context;          // The most positions of a sequence; none: the model's limit.
+  std::optional<int64_t> gpu_layers = {};  // Blocks on the GPU; none: all, or as many as fit.
+  Comm* ranks = nullptr;                   // That split the model, if any; none of the user's options.
 };
 
 // Declares --model, and the folder behind it: none is the model that ships, a folder as it is, a hub name
@@ -45,7 +46,7 @@ std::string model_name(const std::string& model);
 bool has_tokenizer(const std::filesystem::path& folder);
 bool has_chat_template(const std::filesystem::path& folder);
 
-// Declares --device, --dtype, --kv-dtype, --weight-cache, --threads, --seed and --context.
+// Declares --device, --gpu-layers, --dtype, --kv-dtype, --weight-cache, --threads, --seed and --context.
 void add_compute_options(CLI::App& command, ModelOptions& options);
 
 // Whether the model is a shape with random weights, which is no model to talk with.
@@ -60,7 +61,8 @@ std::optional<DType> weight_dtype(const ModelOptions& options);
 struct OpenModel {
   std::string name = {};
   std::unique_ptr<Device> device = {};
-  std::unique_ptr<Comm> ranks = {};  // That split the model, if any.
+  std::unique_ptr<Device> processor = {};  // Where a model that does not fit the GPU begins, else null.
+  std::unique_ptr<Comm> ranks = {};        // That split the model, if any.
   std::unique_ptr<Llama> llama = {};
   std::optional<Tokenizer> tokenizer = {};         // Not every folder has one.
   std::optional<ChatTemplate> chat_template = {};  // Nor one of these.

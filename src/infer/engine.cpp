@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/generation_memory.h"
 
 namespace poro {
 namespace {
@@ -13,12 +14,10 @@ constexpr int64_t kPositionsPerSequence = 4096;
 
 int64_t total_positions(const Llama& model, const Engine::Options& options) {
   int64_t plenty = options.sequences * std::min(options.context, kPositionsPerSequence);
-  if (model.device().is_cuda()) {  // There memory is taken at once, and some must stay free for longer
-                                   // prompts' activations.
-    constexpr double kShare = 0.8;
-    const double free = static_cast<double>(gpu::memory(model.device().cuda_backend()).first);
-    const double position = static_cast<double>(model.cache_bytes({.max_positions = 64})) / 64;
-    plenty = std::min(plenty, static_cast<int64_t>(kShare * free / position));
+  if (model.device().is_cuda()) {  // There memory is taken at once.
+    const double free = static_cast<double>(gpu::memory(model.device().cuda_backend()).first),
+                 position = static_cast<double>(model.cache_bytes_on_device({.max_positions = 64})) / 64;
+    plenty = std::min(plenty, static_cast<int64_t>((free - working_bytes(model)) / position));
   }
   return std::max(options.context, plenty);
 }

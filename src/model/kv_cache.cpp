@@ -20,22 +20,32 @@ Shape pool_shape(const LlamaConfig& config, const KvCacheOptions& options) {
 }  // namespace
 
 KvCache::KvCache(Device& device, const LlamaConfig& config, const KvCacheOptions& options)
+    : KvCache({{Part{.device = &device, .num_layers = config.num_layers, .dtype = options.dtype}}}, config,
+              options) {}
+
+KvCache::KvCache(std::span<const Part> parts, const LlamaConfig& config, const KvCacheOptions& options)
     : options_(options),
-      arena_("key/value cache", device),
       pages_(static_cast<size_t>(options.max_sequences)),
       lengths_(static_cast<size_t>(options.max_sequences), 0) {
   const Shape shape = pool_shape(config, options);
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    keys_.push_back(arena_.tensor(options.dtype, shape));
-    values_.push_back(arena_.tensor(options.dtype, shape));
+  for (const Part& part : parts) {
+    Arena& arena = arenas_.emplace_back("key/value cache", *part.device);
+    for (int64_t layer = 0; layer < part.num_layers; ++layer) {
+      keys_.push_back(arena.tensor(part.dtype, shape));
+      values_.push_back(arena.tensor(part.dtype, shape));
+    }
   }
   // Taken from the back, so that a lone sequence gets its pages in order.
   for (int64_t page = shape[0] - 1; page >= 0; --page) free_pages_.push_back(static_cast<int32_t>(page));
 }
 
 size_t KvCache::bytes(const LlamaConfig& config, const KvCacheOptions& options) {
-  const Tensor pool{.data = nullptr, .dtype = options.dtype, .shape = pool_shape(config, options)};
-  return 2 * static_cast<size_t>(config.num_layers) * pool.bytes();
+  return bytes({.device = nullptr, .num_layers = config.num_layers, .dtype = options.dtype}, config, options);
+}
+
+size_t KvCache::bytes(const Part& part, const LlamaConfig& config, const KvCacheOptions& options) {
+  const Tensor pool{.data = nullptr, .dtype = part.dtype, .shape = pool_shape(config, options)};
+  return 2 * static_cast<size_t>(part.num_layers) * pool.bytes();
 }
 
 void KvCache::extend(int64_t sequence, int64_t count) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "base/device.h"
@@ -22,6 +23,13 @@ struct KvCacheOptions {
 class KvCache {
  public:
   KvCache(Device& device, const LlamaConfig& config, const KvCacheOptions& options);
+  // Of a model whose layers lie on several devices: each has those of its layers, in its own type.
+  struct Part {
+    Device* device;
+    int64_t num_layers;
+    DType dtype;
+  };
+  KvCache(std::span<const Part> parts, const LlamaConfig& config, const KvCacheOptions& options);
 
   // The pages of layer `layer`: (P, K, S, D).
   const Tensor& keys(int64_t layer) const { return keys_[static_cast<size_t>(layer)]; }
@@ -44,6 +52,7 @@ class KvCache {
   const std::vector<int32_t>& pages(int64_t sequence) const { return pages_[static_cast<size_t>(sequence)]; }
 
   static size_t bytes(const LlamaConfig& config, const KvCacheOptions& options);
+  static size_t bytes(const Part& part, const LlamaConfig& config, const KvCacheOptions& options);
   const KvCacheOptions& options() const { return options_; }
 
   // By which ranks that split a model know the cache; it lives as long as the cache.
@@ -51,7 +60,7 @@ class KvCache {
 
  private:
   KvCacheOptions options_;
-  Arena arena_;
+  std::vector<Arena> arenas_;
   std::vector<Tensor> keys_, values_;
   std::vector<int32_t> free_pages_;
   std::vector<std::vector<int32_t>> pages_;

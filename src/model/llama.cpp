@@ -51,20 +51,22 @@ std::vector<Tensor> DeviceIntegers::set(std::span<const std::span<const int32_t>
   return views;
 }
 
-Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64_t max_tokens_,
+Llama::Activations::Activations(const Stage& stage_, const LlamaConfig& config, int64_t max_tokens_,
                                 Purpose purpose_, Recompute recompute_, const TensorRanks& ranks_)
-    : purpose(purpose_),
+    : stage(stage_),
+      purpose(purpose_),
       recompute(recompute_),
       ranks(ranks_),
       max_tokens(max_tokens_),
-      integers(device),
-      targets(device),
-      is_on_host_(device.place() == Place::kHost),
-      arena_("activations", device),
-      logits_(&device, device.exact_dtype(), config.vocab_size),
-      whole_logits_(&device, device.exact_dtype(), config.vocab_size * ranks_.size()),
-      host_logits_(nullptr, device.exact_dtype(), config.vocab_size * ranks_.size()),
-      likely_(&device, DType::kI8, 1) {
+      integers(*stage.device),
+      targets(*stage.device),
+      is_on_host_(stage.device->place() == Place::kHost),
+      arena_("activations", *stage.device),
+      logits_(stage.device, stage.device->exact_dtype(), config.vocab_size),
+      whole_logits_(stage.device, stage.device->exact_dtype(), config.vocab_size * ranks_.size()),
+      host_logits_(nullptr, stage.device->exact_dtype(), config.vocab_size * ranks_.size()),
+      likely_(stage.device, DType::kI8, 1) {
+  Device& device = *stage.device;
   const bool is_training = purpose == Purpose::kTraining;
   const DType dtype = device.activation_dtype(), exact = device.exact_dtype();
   const int64_t query_width = config.num_heads * config.head_dim,
@@ -109,6 +111,10 @@ Llama::Activations::Activations(Device& device, const LlamaConfig& config, int64
     block.out = x = is_training ? stream() : x;
     whole_blocks_.push_back(block);
   }
+  if (stage.arriving)
+    whole_arrived_ = *stage.arriving == dtype
+                         ? whole_blocks_[0].x
+                         : arena_.tensor(*stage.arriving, {max_tokens, config.hidden_size});
   whole_final_normed_ = is_training ? matrix(config.hidden_size) : whole_blocks_[0].normed;
   whole_final_rstd_ = column();
   if (!ranks.is_alone()) whole_sum_ = matrix(config.hidden_size);
@@ -135,6 +141,7 @@ void Llama::Activations::resize(int64_t count) {
   for (const BlockTensors& block : whole_blocks_) blocks.push_back(block.rows(count, ranks.token_parts()));
   final_normed = whole_final_normed_.rows(0, count);
   if (whole_final_rstd_) final_rstd = whole_final_rstd_.rows(0, count / ranks.token_parts());
+  if (whole_arrived_) arrived = whole_arrived_.rows(0, count);
   if (whole_sum_) sum = whole_sum_.rows(0, count);
   exact_sum = whole_exact_sum_ && count <= kDecodeTokens ? whole_exact_sum_.rows(0, count) : Tensor{};
   if (purpose != Purpose::kTraining) return;
@@ -154,15 +161,25 @@ Tensor GrowingRows::rows(int64_t count) {
   return all_.rows(0, count);
 }
 
-Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, Purpose purpose,
-                                   int64_t count) {
+Llama::Activations& Llama::prepare(std::unique_ptr<Activations>& activations, const Stage& stage,
+                                   Purpose purpose, int64_t count) {
   if (activations == nullptr || count > activations->max_tokens) {
     recordings_.clear();
     activations.reset();
-    activations = std::make_unique<Activations>(*device_, config_, count, purpose, Recompute::kNone, ranks_);
+    activations = std::make_unique<Activations>(stage, config_, count, purpose, Recompute::kNone, ranks_);
   }
   activations->resize(count);
   return *activations;
+}
+
+// The hidden states of the stage before come along.
+Llama::Activations& Llama::enter_stage(size_t stage, std::span<const int32_t> ids) {
+  Activations& a = prepare(activations_[stage], stages_[stage], Purpose::kGeneration, std::ssize(ids));
+  if (stage == 0)
+    check_ids(ids, a);
+  else
+    a.stage.device->copy(activations_[stage - 1]->block(0).out, a.arrived);
+  return a;
 }
 
 void Llama::check_ids(std::span<const int32_t> ids, const Activations& a) const {
@@ -171,7 +188,8 @@ void Llama::check_ids(std::span<const int32_t> ids, const Activations& a) const 
 }
 
 void Llama::prepare_training(const TrainingPasses& passes) {
-  training_ = std::make_unique<Activations>(*device_, config_, passes.max_tokens, Purpose::kTraining,
+  CHECK(stages_.size() == 1, "training on {} devices", stages_.size());
+  training_ = std::make_unique<Activations>(stages_[0], config_, passes.max_tokens, Purpose::kTraining,
                                             passes.recompute, TensorRanks(*device_, passes.tensor_ranks));
   units_ = passes.units;
 }
@@ -194,18 +212,38 @@ KvCache Llama::make_cache(int64_t max_sequences, int64_t max_positions) {
 }
 
 DType Llama::cache_dtype() const {
-  if (device_->is_reference()) return DType::kF64;
-  return cache_dtype_.value_or(weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32 : DType::kBF16);
+  return cache_dtype_on(*device_);
 }
 
-size_t Llama::cache_bytes(KvCacheOptions options) const {
-  options.dtype = cache_dtype();
-  return KvCache::bytes(config_, options);
+DType Llama::cache_dtype_on(const Device& device) const {
+  if (device.is_reference()) return DType::kF64;
+  const DType dtype =
+      cache_dtype_.value_or(weights_.layers[0].q.dtype() == DType::kF32 ? DType::kF32 : DType::kBF16);
+  return dtype == DType::kF8 && !device.is_cuda() ? DType::kBF16 : dtype;  // Processors have no fp8.
+}
+
+std::vector<KvCache::Part> Llama::cache_parts() const {
+  std::vector<KvCache::Part> parts;
+  for (const Stage& stage : stages_)
+    parts.push_back({.device = stage.device,
+                     .num_layers = stage.last - stage.first,
+                     .dtype = cache_dtype_on(*stage.device)});
+  return parts;
+}
+
+size_t Llama::cache_bytes(const KvCacheOptions& options) const {
+  size_t bytes = 0;
+  for (const KvCache::Part& part : cache_parts()) bytes += KvCache::bytes(part, config_, options);
+  return bytes;
+}
+
+size_t Llama::cache_bytes_on_device(const KvCacheOptions& options) const {
+  return KvCache::bytes(cache_parts().back(), config_, options);
 }
 
 KvCache Llama::make_cache(KvCacheOptions options) {
   options.dtype = cache_dtype();
-  KvCache cache(*device_, config_, options);
+  KvCache cache(cache_parts(), config_, options);
   if (is_leading()) {
     cache.number = std::make_shared<const int32_t>(num_caches_++);
     caches_.push_back(cache.number);

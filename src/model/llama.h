@@ -32,6 +32,9 @@ struct LoadOptions {
   Comm* ranks = nullptr;  // That split each matrix, if any: this one takes its part.
   std::filesystem::path cache_folder =
       {};  // Where int8 and int4 weights are kept for the next start; empty: nowhere.
+  // Holds the embedding and the first blocks, of a model that is too large for the device; none: null.
+  Device* first_device = nullptr;
+  int64_t first_layers = 0;
 };
 
 enum class Purpose;
@@ -55,9 +58,20 @@ class WeightUnits {
 
 class Llama {
  public:
+  // Blocks [first, last) of a model and the device that has their weights and their keys and values, and runs
+  // them. The first stage begins with the embedding, the last one ends with the final norm and the head;
+  // between two of them the hidden states are copied. Most models are one stage.
+  struct Stage {
+    Device* device = nullptr;
+    int64_t first = 0, last = 0;
+    std::optional<DType> arriving = {};  // Of the hidden states from the stage before; none: the first stage.
+  };
+
   // The most new tokens of one forward call; longer prompts go through in chunks. A GPU wants more at once.
   static constexpr int64_t kMaxTokens = 512, kMaxTokensOnGpu = 4096;
-  int64_t max_tokens() const { return device_->is_cuda() ? kMaxTokensOnGpu : kMaxTokens; }
+  int64_t max_tokens() const {
+    return device_->is_cuda() && stages_.size() == 1 ? kMaxTokensOnGpu : kMaxTokens;
+  }
 
   // Opens a Hugging Face folder and prepares its weights for the device. Throws Error.
   static Llama load(Device& device, const std::filesystem::path& folder, const LoadOptions& options);
@@ -85,14 +99,17 @@ class Llama {
   const LlamaConfig& config() const { return whole_config_; }
   int num_ranks() const { return ranks_.size(); }
   const LlamaWeights& weights() const { return weights_; }
+  // Where the head is, and all the rest unless the model has several stages.
   Device& device() const { return *device_; }
+  const std::vector<Stage>& stages() const { return stages_; }
   // Bytes of weights that every token reads: all but the embedding table.
   size_t bytes_per_token() const;
   // Unless told otherwise the cache is as exact as the weights: half the memory and traffic where they are
   // rounded anyway.
   DType cache_dtype() const;
-  // Of a cache on this rank.
-  size_t cache_bytes(KvCacheOptions options) const;
+  // Of a cache on this rank, and what of that lies on device().
+  size_t cache_bytes(const KvCacheOptions& options) const;
+  size_t cache_bytes_on_device(const KvCacheOptions& options) const;
   // A cache fit for this model and device.
   KvCache make_cache(int64_t max_sequences, int64_t max_positions);
   KvCache make_cache(KvCacheOptions options);  // Its dtype is chosen here.
@@ -151,19 +168,26 @@ class Llama {
   void tell(Order order, const Tensor& hidden, std::span<const int32_t> content = {});
   void tell_forward(const ForwardPlan& plan, const KvCache& cache);
   Tensor forward(const ForwardPlan& plan, const KvCache& cache);
-  void embed(Activations& a);
-  Activations& prepare(std::unique_ptr<Activations>& activations, Purpose purpose, int64_t count);
+  void forward_stage(Activations& a, const ForwardPlan& plan, const KvCache& cache);
+  void begin_stage(Activations& a);
+  void end_stage(Activations& a);
+  Activations& prepare(std::unique_ptr<Activations>& activations, const Stage& stage, Purpose purpose,
+                       int64_t count);
+  Activations& enter_stage(size_t stage, std::span<const int32_t> ids);
   void check_ids(std::span<const int32_t> ids, const Activations& a) const;
-  Tensor forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose,
-                             std::span<const int32_t> ids, std::span<const int32_t> starts);
+  void forward_packed_into(Activations& a, std::span<const int32_t> ids, std::span<const int32_t> starts);
   template <class Attend>
-  Tensor forward_blocks(Activations& a, const Attend& attend);
+  void forward_blocks(Activations& a, const Attend& attend);
   template <class Attend>
   void forward_block(Activations& a, int64_t layer, const Attend& attend);
   template <class Attend>
   void decode_blocks(Activations& a, const KvCache& cache, const Tensor& slots, const Attend& attend);
   // What the way back needs of a block and the forward pass did not keep.
   void recompute_block(Activations& a, int64_t layer);
+  // Of the last stage, where the head is.
+  Activations& ending() const { return *activations_.back(); }
+  DType cache_dtype_on(const Device& device) const;
+  std::vector<KvCache::Part> cache_parts() const;
   Tensor head(const Tensor& hidden);
   Tensor whole_head(const Tensor& hidden);
   void project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual, const Tensor& y);
@@ -174,13 +198,15 @@ class Llama {
                                     const Tensor& dhead);
   void backward_block(Activations& a, int64_t layer, LlamaGradients::Layer& gradients);
 
-  Device* device_;
+  std::vector<Stage> stages_;
+  Device* device_;                     // Of the last stage.
   TensorRanks ranks_;                  // In generation.
   LlamaConfig whole_config_, config_;  // The latter of this rank's part.
   std::optional<DType> cache_dtype_;
   LlamaWeights weights_;
   std::unique_ptr<Storage> storage_;
-  std::unique_ptr<Activations> activations_, training_;
+  std::vector<std::unique_ptr<Activations>> activations_;  // Of each stage, in generation.
+  std::unique_ptr<Activations> training_;
   // Of decoding on a GPU: by the cache, the memory of tables and activations, the sequences, and the greatest
   // length.
   std::map<std::array<uintptr_t, 4>, Recording> recordings_;

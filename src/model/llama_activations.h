@@ -84,7 +84,7 @@ class GrowingRows {
 };
 
 struct Llama::Activations {
-  Activations(Device& device, const LlamaConfig& config, int64_t max_tokens, Purpose purpose,
+  Activations(const Stage& stage, const LlamaConfig& config, int64_t max_tokens, Purpose purpose,
               Recompute recompute = Recompute::kNone, const TensorRanks& ranks = TensorRanks());
 
   // Sets every view below to its first `count` rows.
@@ -101,6 +101,7 @@ struct Llama::Activations {
 
   size_t bytes() const { return arena_.bytes(); }
 
+  Stage stage;
   Purpose purpose;
   Recompute recompute;
   TensorRanks ranks;
@@ -109,6 +110,7 @@ struct Llama::Activations {
   Tensor ids, positions, starts;     // (T) i32; starts over packed rows only
   Tensor frequencies;                // (D/2) f64
   std::vector<BlockTensors> blocks;  // One, or one per layer
+  Tensor arrived;                    // (T, C): from the stage before, in its type; may be the first block's x
   Tensor final_normed, final_rstd;   // (T, C), (T') or none
   Tensor sum;                        // (T, C): of products, before the ranks' sum; none for a rank alone
   Tensor exact_sum;                  // (T, C): the same unrounded, for a few tokens of generation
@@ -124,8 +126,8 @@ struct Llama::Activations {
   bool is_on_host_;
   Arena arena_;
   std::vector<BlockTensors> whole_blocks_;
-  Tensor whole_final_normed_, whole_final_rstd_, whole_sum_, whole_exact_sum_, whole_logp_, whole_lse_,
-      whole_coefficients_, whole_next_ids_, whole_next_logits_;
+  Tensor whole_arrived_, whole_final_normed_, whole_final_rstd_, whole_sum_, whole_exact_sum_, whole_logp_,
+      whole_lse_, whole_coefficients_, whole_next_ids_, whole_next_logits_;
   BlockGradients whole_gradients_;
   GrowingRows logits_, whole_logits_, host_logits_, likely_;
 };

@@ -7,6 +7,7 @@
 #include "model/forward_plan.h"
 #include "model/llama_activations.h"
 #include "ops/attention.h"
+#include "ops/convert.h"
 #include "ops/decode.h"
 #include "ops/embed.h"
 #include "ops/linear.h"
@@ -19,7 +20,7 @@ namespace poro {
 // One block; `attend(layer, q, k, v, y, lse)` fills y from q, k and v.
 template <class Attend>
 void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
-  Device& device = *device_;
+  Device& device = *a.stage.device;
   const double eps = config_.norm_eps;
   const Shape query_heads = {a.num_tokens, config_.num_heads, config_.head_dim};
   const Shape key_heads = {a.num_tokens, config_.num_kv_heads, config_.head_dim};
@@ -53,51 +54,61 @@ void Llama::forward_block(Activations& a, int64_t layer, const Attend& attend) {
 // y = residual + x W^T, where ranks may each have some of the inputs.
 void Llama::project(Activations& a, const Tensor& x, const Matrix& w, const Tensor& residual,
                     const Tensor& y) {
-  if (a.ranks.is_alone()) return run(*device_, Linear{.x = x, .w = w, .y = y, .residual = residual});
+  Device& device = *a.stage.device;
+  if (a.ranks.is_alone()) return run(device, Linear{.x = x, .w = w, .y = y, .residual = residual});
   const Tensor sum = a.exact_sum ? a.exact_sum : a.sum;
-  run(*device_, Linear{.x = x, .w = w, .y = sum, .residual = {}});
+  run(device, Linear{.x = x, .w = w, .y = sum, .residual = {}});
   a.ranks.reduce(sum, residual, y);
 }
 
-// The residual stream's beginning.
-void Llama::embed(Activations& a) {
+// The residual stream's beginning: from the stage before, or else the embedding.
+void Llama::begin_stage(Activations& a) {
+  Device& device = *a.stage.device;
   const Tensor x = a.block(0).x, embedded = a.ranks.is_alone() ? x : a.sum;
-  run(*device_, Embed{.ids = a.ids,
-                      .table = weights_.embedding,
-                      .y = embedded,
-                      .first_id = a.ranks.rank() * config_.vocab_size});
+  if (a.arrived) {
+    if (a.arrived.data != x.data) run(device, Convert{.from = a.arrived, .to = x});
+    return;
+  }
+  run(device, Embed{.ids = a.ids,
+                    .table = weights_.embedding,
+                    .y = embedded,
+                    .first_id = a.ranks.rank() * config_.vocab_size});
   if (!a.ranks.is_alone()) a.ranks.reduce(a.sum, {}, x);
 }
 
-// Embeds the ids and takes them through every block and the final norm.
+// The final norm, where the last block is.
+void Llama::end_stage(Activations& a) {
+  if (a.stage.last < config_.num_layers) return;
+  run(*a.stage.device, RmsNorm{.x = a.block(config_.num_layers - 1).out,
+                               .w = weights_.final_norm,
+                               .y = a.ranks.part(a.final_normed),
+                               .rstd = a.final_rstd,
+                               .eps = config_.norm_eps});
+  a.ranks.gather(a.final_normed);
+}
+
+// Takes the ids, or what became of them so far, through the blocks of a stage.
 template <class Attend>
-Tensor Llama::forward_blocks(Activations& a, const Attend& attend) {
-  Device& device = *device_;
+void Llama::forward_blocks(Activations& a, const Attend& attend) {
   WeightUnits* units = a.purpose == Purpose::kTraining ? units_ : nullptr;
   if (units != nullptr) units->fetch(0);
-  embed(a);
-  for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+  begin_stage(a);
+  for (int64_t layer = a.stage.first; layer < a.stage.last; ++layer) {
     if (units != nullptr) units->fetch(1 + layer);
     forward_block(a, layer, attend);
   }
   if (units != nullptr) units->fetch(1 + config_.num_layers);
-  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out,
-                      .w = weights_.final_norm,
-                      .y = a.ranks.part(a.final_normed),
-                      .rstd = a.final_rstd,
-                      .eps = config_.norm_eps});
-  a.ranks.gather(a.final_normed);
-  return a.final_normed;
+  end_stage(a);
 }
 
 // The same for one token each of a few sequences, in fewer and longer steps: `attend(layer, q, y)`.
 template <class Attend>
 void Llama::decode_blocks(Activations& a, const KvCache& cache, const Tensor& slots, const Attend& attend) {
-  Device& device = *device_;
+  Device& device = *a.stage.device;
   const double eps = config_.norm_eps;
   const Shape heads = {a.num_tokens, config_.num_heads, config_.head_dim};
-  embed(a);
-  for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+  begin_stage(a);
+  for (int64_t layer = a.stage.first; layer < a.stage.last; ++layer) {
     const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
     const BlockTensors& b = a.block(layer);
     const Tensor q = b.q.reshaped(heads);
@@ -119,11 +130,7 @@ void Llama::decode_blocks(Activations& a, const KvCache& cache, const Tensor& sl
         NormGateUp{.x = b.middle, .norm = w.ffn_norm, .gate = w.gate, .up = w.up, .y = b.gated, .eps = eps});
     project(a, b.gated, w.down, b.middle, b.out);
   }
-  run(device, RmsNorm{.x = a.block(config_.num_layers - 1).out,
-                      .w = weights_.final_norm,
-                      .y = a.final_normed,
-                      .rstd = {},
-                      .eps = eps});
+  end_stage(a);
 }
 
 void Llama::recompute_block(Activations& a, int64_t layer) {
@@ -160,10 +167,15 @@ Tensor Llama::forward(std::span<const SequenceTokens> batch, KvCache& cache) {
   return forward(plan, cache);
 }
 
-Tensor Llama::forward(const ForwardPlan& tables, const KvCache& cache) {
+Tensor Llama::forward(const ForwardPlan& plan, const KvCache& cache) {
+  for (size_t stage = 0; stage < stages_.size(); ++stage)
+    forward_stage(enter_stage(stage, plan.ids), plan, cache);
+  return ending().final_normed;
+}
+
+void Llama::forward_stage(Activations& a, const ForwardPlan& tables, const KvCache& cache) {
+  Device& device = *a.stage.device;
   const int64_t num_sequences = std::ssize(tables.lengths);
-  Activations& a = prepare(activations_, Purpose::kGeneration, std::ssize(tables.ids));
-  check_ids(tables.ids, a);
   const std::span<const int32_t> parts[] = {tables.ids,        tables.positions, tables.slots,
                                             tables.row_starts, tables.lengths,   tables.page_table};
   const std::vector<Tensor> there = a.integers.set(parts);
@@ -180,55 +192,57 @@ Tensor Llama::forward(const ForwardPlan& tables, const KvCache& cache) {
   const auto attend = [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
                           const Tensor&) {
     const Tensor &keys = cache.keys(layer), &values = cache.values(layer);
-    run(*device_, CacheWrite{.k = k, .v = v, .slots = slots, .keys = keys, .values = values});
-    run(*device_, CachedAttention{.q = q,
-                                  .keys = keys,
-                                  .values = values,
-                                  .page_table = page_table,
-                                  .row_starts = row_starts,
-                                  .lengths = lengths,
-                                  .y = y,
-                                  .max_new_tokens = tables.max_new_tokens,
-                                  .max_length = max_length});
+    run(device, CacheWrite{.k = k, .v = v, .slots = slots, .keys = keys, .values = values});
+    run(device, CachedAttention{.q = q,
+                                .keys = keys,
+                                .values = values,
+                                .page_table = page_table,
+                                .row_starts = row_starts,
+                                .lengths = lengths,
+                                .y = y,
+                                .max_new_tokens = tables.max_new_tokens,
+                                .max_length = max_length});
   };
   if (!is_decoding) return forward_blocks(a, attend);
-  const bool is_fused = device_->is_cuda() && num_sequences <= kDecodeTokens;
+  const bool is_fused = device.is_cuda() && num_sequences <= kDecodeTokens;
   const auto address = [](const void* memory) { return reinterpret_cast<uintptr_t>(memory); };
   Recording& recording =
       recordings_[{address(cache.keys(0).data), address(a.integers.memory()),
                    static_cast<uintptr_t>(num_sequences), static_cast<uintptr_t>(max_length)}];
-  recording.run(*device_, [&] {
-    if (!is_fused) return void(forward_blocks(a, attend));
+  recording.run(device, [&] {
+    if (!is_fused) return forward_blocks(a, attend);
     decode_blocks(a, cache, slots, [&](int64_t layer, const Tensor& q, const Tensor& y) {
-      run(*device_, CachedAttention{.q = q,
-                                    .keys = cache.keys(layer),
-                                    .values = cache.values(layer),
-                                    .page_table = page_table,
-                                    .row_starts = row_starts,
-                                    .lengths = lengths,
-                                    .y = y,
-                                    .max_new_tokens = 1,
-                                    .max_length = max_length});
+      run(device, CachedAttention{.q = q,
+                                  .keys = cache.keys(layer),
+                                  .values = cache.values(layer),
+                                  .page_table = page_table,
+                                  .row_starts = row_starts,
+                                  .lengths = lengths,
+                                  .y = y,
+                                  .max_new_tokens = 1,
+                                  .max_length = max_length});
     });
   });
-  return a.final_normed;
 }
 
 Tensor Llama::forward_packed(std::span<const int32_t> ids, std::span<const int32_t> starts) {
-  return forward_packed_into(activations_, Purpose::kGeneration, ids, starts);
+  for (size_t stage = 0; stage < stages_.size(); ++stage)
+    forward_packed_into(enter_stage(stage, ids), ids, starts);
+  return ending().final_normed;
 }
 
 Tensor Llama::forward_training(std::span<const int32_t> ids, std::span<const int32_t> starts) {
-  return forward_packed_into(training_, Purpose::kTraining, ids, starts);
+  Activations& a = prepare(training_, stages_[0], Purpose::kTraining, std::ssize(ids));
+  check_ids(ids, a);
+  forward_packed_into(a, ids, starts);
+  return a.final_normed;
 }
 
-Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Purpose purpose,
-                                  std::span<const int32_t> ids, std::span<const int32_t> starts) {
+void Llama::forward_packed_into(Activations& a, std::span<const int32_t> ids,
+                                std::span<const int32_t> starts) {
   CHECK(ids.size() == starts.size(), "{} ids, {} starts", ids.size(), starts.size());
   std::vector<int32_t> positions(ids.size());
   for (size_t t = 0; t < ids.size(); ++t) positions[t] = static_cast<int32_t>(t) - starts[t];
-  Activations& a = prepare(activations, purpose, static_cast<int64_t>(ids.size()));
-  check_ids(ids, a);
   const std::span<const int32_t> parts[] = {ids, positions, starts};
   const std::vector<Tensor> on_device = a.integers.set(parts);
   a.ids = on_device[0];
@@ -236,11 +250,11 @@ Tensor Llama::forward_packed_into(std::unique_ptr<Activations>& activations, Pur
   a.starts = on_device[2];
   a.pairs = 0;
   for (const int32_t position : positions) a.pairs += position + 1;
-  return forward_blocks(
-      a, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
-        run(*device_, PackedAttention{
-                          .q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
-      });
+  forward_blocks(a, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
+                        const Tensor& lse) {
+    run(*a.stage.device,
+        PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
+  });
 }
 
 }  // namespace poro

@@ -11,7 +11,7 @@
 namespace poro {
 
 Tensor Llama::head(const Tensor& hidden) {
-  const Tensor out = activations_->logits(hidden.dim(0));
+  const Tensor out = ending().logits(hidden.dim(0));
   run(*device_, Linear{.x = hidden, .w = weights_.head, .y = out, .residual = {}});
   return out;
 }
@@ -21,14 +21,14 @@ Tensor Llama::whole_head(const Tensor& hidden) {
   tell(Order::kHead, hidden);
   const Tensor part = head(hidden);
   if (ranks_.is_alone()) return part;
-  const Tensor whole = activations_->whole_logits(hidden.dim(0));
+  const Tensor whole = ending().whole_logits(hidden.dim(0));
   for (int64_t row = 0; row < whole.dim(0); ++row)
     ranks_.comm().gather(part.rows(row, 1), whole.rows(row, 1));
   return whole;
 }
 
 Tensor Llama::logits(const Tensor& hidden) {
-  const Tensor there = whole_head(hidden), on_host = activations_->logits_on_host(hidden.dim(0));
+  const Tensor there = whole_head(hidden), on_host = ending().logits_on_host(hidden.dim(0));
   device_->copy(there, on_host);
   return on_host;
 }
@@ -41,7 +41,7 @@ std::vector<Llama::Likely> Llama::likely(const Tensor& hidden, std::span<const d
         logits.str(), temperatures.size());
   // One piece of memory on either side, and so one copy: temperatures and totals, counts, ids, values.
   const int64_t bytes = rows * (2 * 8 + 4 + kPlaces * 8);
-  const Tensor there = activations_->likely_bytes(bytes);
+  const Tensor there = ending().likely_bytes(bytes);
   std::vector<std::byte> here(static_cast<size_t>(bytes));
   const auto parts_of = [&](std::byte* at, Place place) {
     std::vector<Tensor> parts;
@@ -75,7 +75,7 @@ std::vector<Llama::Likely> Llama::likely(const Tensor& hidden, std::span<const d
 
 std::vector<int32_t> Llama::likeliest(const Tensor& hidden) {
   tell(Order::kLikeliest, hidden);
-  const Activations& a = *activations_;
+  const Activations& a = ending();
   const int64_t rows = hidden.dim(0);
   const Tensor ids = a.next_ids(rows), logits = ranks_.is_alone() ? Tensor{} : a.next_logits(rows);
   run(*device_, Argmax{.logits = head(hidden), .ids = ids, .highest = logits});
@@ -131,7 +131,7 @@ std::vector<double> Llama::log_probs(const Tensor& hidden, std::span<const int32
   const Tensor logp = arena.tensor(ranks_.is_alone() ? device_->exact_dtype() : DType::kF64, {hidden.dim(0)}),
                lse = ranks_.is_alone() ? Tensor{} : arena.tensor(DType::kF64, {hidden.dim(0)});
   const std::span<const int32_t> parts[] = {targets};
-  const Tensor on_device = activations_->integers.set(parts)[0];
+  const Tensor on_device = ending().integers.set(parts)[0];
   for (int64_t first = 0; first < hidden.dim(0); first += kChunk) {
     const int64_t count = std::min(kChunk, hidden.dim(0) - first);
     run(*device_, LogProbs{.logits = head(hidden.rows(first, count)),

@@ -20,7 +20,7 @@ void Llama::tell(Order order, std::span<const int32_t> content) {
 // About rows of what the last forward call returned.
 void Llama::tell(Order order, const Tensor& hidden, std::span<const int32_t> content) {
   if (!is_leading()) return;
-  const Tensor& all = activations_->final_normed;
+  const Tensor& all = ending().final_normed;
   const size_t row = all.rows(0, 1).bytes();
   CHECK(hidden.data >= all.data && hidden.data < all.data + all.bytes(), "{} is not what forward returned",
         hidden.str());
@@ -90,7 +90,7 @@ void Llama::follow() {
     ranks_.comm().broadcast(std::as_writable_bytes(std::span(header)));
     std::vector<int32_t> content(static_cast<size_t>(header[1]));
     if (!content.empty()) ranks_.comm().broadcast(std::as_writable_bytes(std::span(content)));
-    const auto hidden = [&] { return activations_->final_normed.rows(content[0], content[1]); };
+    const auto hidden = [&] { return ending().final_normed.rows(content[0], content[1]); };
     switch (static_cast<Order>(header[0])) {
       case Order::kForward:
         forward(ForwardPlan(std::span(content).subspan(static_cast<size_t>(content[1]))),
