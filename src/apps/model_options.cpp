@@ -117,10 +117,8 @@ std::string model_name(const std::string& model) {
 void add_compute_options(CLI::App& command, ModelOptions& options) {
   command.add_option("--device", options.device,
                      "auto, cpu, cuda, cuda:N, or reference (slow, double precision)");
-  command
-      .add_option("--gpu-layers", options.gpu_layers,
-                  "Blocks of the model on the GPU, the rest on the processor; default: all that fit")
-      ->check(CLI::PositiveNumber);
+  command.add_option("--gpu-layers", options.gpu_layers,
+                     "Blocks of the model on the GPU, the rest on the processor; default: all that fit");
   command.add_option("--dtype", options.dtype,
                      "How weights are held: auto (as stored), f32, bf16, int8, int4, on GPUs fp8");
   command.add_option(
@@ -205,6 +203,8 @@ std::optional<GenerationMemory> plan_memory(const OpenModel& model, const ModelO
                                             const LlamaConfig& config, const LoadOptions& load) {
   Device& device = *model.device;
   const int ranks = model.ranks ? model.ranks->size() : 1;
+  if (options.gpu_layers && *options.gpu_layers < 1)
+    fail("--gpu-layers {} leaves the GPU nothing; name 1 or more, or use --device cpu", *options.gpu_layers);
   if (options.gpu_layers && !device.is_cuda())
     fail("--gpu-layers {} is for GPUs, and the model runs on {}; leave it out", *options.gpu_layers,
          device.name());

@@ -51,7 +51,7 @@ TEST(GpuFaults, BlocksForAGpuThatIsNotThere) {
   const TinyChatModel model;
   expect_sentence(run_poro(generate(model, {"--device", "cpu", "--gpu-layers", "1"})),
                   "--gpu-layers 1 is for GPUs");
-  expect_sentence(run_poro(generate(model, {"--gpu-layers", "0"})), "--gpu-layers");
+  expect_sentence(run_poro(generate(model, {"--gpu-layers", "0"})), "--gpu-layers 0 leaves the GPU nothing");
 }
 
 }  // namespace
