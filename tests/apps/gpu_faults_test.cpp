@@ -14,7 +14,7 @@ const Words kNoGpu = {"env", "CUDA_VISIBLE_DEVICES="};
 const Words kOldDriver = {"env", "CUDA_VISIBLE_DEVICES=", "LD_LIBRARY_PATH=" PORO_OLD_DRIVER};
 
 Words generate(const TinyChatModel& model, const Words& options) {
-  Words words = {"generate", "--model", model.path().string(), "--prompt", "a", "--max-new-tokens", "2"};
+  Words words = {"generate", "--model", model.path(), "--prompt", "a", "--max-new-tokens", "2"};
   words.insert(words.end(), options.begin(), options.end());
   return words;
 }
