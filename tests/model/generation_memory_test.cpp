@@ -54,7 +54,7 @@ TEST(GenerationMemory, SaysWhatWouldFit) {
                     small = LlamaConfig::named_shape("poro2-8b");
   expect_says({.config = large, .free = 79 * kGibi},
               {"the model needs 13", "of the GPU", "79.0 GiB are free", "--dtype fp8 would fit"});
-  expect_says({.config = small, .context = 8192, .free = 15.9 * kGibi}, {"--context 2", "would fit"});
+  expect_says({.config = small, .context = 8192, .free = 15.9 * kGibi}, {"--context 1920 would fit"});
   // Too much for both together, by what the processor lacks.
   expect_says({.config = large, .free = 79 * kGibi, .free_on_host = 40 * kGibi},
               {"with 4", "of 80 blocks on the GPU", "of the processor's memory", "40.0 GiB are free",
