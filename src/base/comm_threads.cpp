@@ -141,6 +141,7 @@ void run_ranks(int ranks, const std::function<void(Comm& comm)>& body) {
   std::mutex mutex;
   std::exception_ptr first;
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<size_t>(ranks));
   for (int rank = 0; rank < ranks; ++rank)
     threads.emplace_back([&, rank] {
       ThreadComm comm(board, rank);

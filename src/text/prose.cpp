@@ -234,7 +234,7 @@ std::string sentence_of(const ProsePiece& piece) {
 }
 
 std::string laid_out(std::string_view text, const ProsePiece& piece) {
-  const std::string words = joined_words(text);
+  std::string words = joined_words(text);
   if (piece.columns == 0) return words;
   std::string result;
   size_t column =

@@ -78,6 +78,7 @@ std::vector<AddedToken> llama3_special_tokens() {
   for (int reserved = 3; names.size() < kNumSpecialTokens; ++reserved)
     names.push_back(fmt::format("<|reserved_special_token_{}|>", reserved));
   std::vector<AddedToken> tokens;
+  tokens.reserve(names.size());
   for (std::string& name : names) tokens.push_back({.content = std::move(name), .is_special = true});
   return tokens;
 }

@@ -28,7 +28,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 16> kEntitie
                                                                                       {"mdash", "\u2014"},
                                                                                       {"hellip", "\u2026"}}};
 
-std::string without(std::string text, std::string_view open, std::string_view close) {
+std::string without(const std::string& text, std::string_view open, std::string_view close) {
   std::string out;
   size_t at = 0;
   while (true) {
