@@ -206,6 +206,7 @@ void make_shard(const fs::path& folder, const ShardRequest& request, const RowEn
   std::vector<LineBlock> lines(static_cast<size_t>(pool.size()) * kBlocksPerThread);
   std::vector<EncodedBlock> encoded(lines.size());
   std::vector<BlockEncoder> encoders;
+  encoders.reserve(static_cast<size_t>(pool.size()));
   for (int thread = 0; thread < pool.size(); ++thread) encoders.emplace_back(request, encoder);
   Progress progress("tokenising " + request.source.filename().string(), fs::file_size(request.source),
                     ProgressUnit::kBytes);

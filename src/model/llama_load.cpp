@@ -37,13 +37,13 @@ OwnedTensor made(Device& device, DType dtype, Shape shape) {
 }
 
 OwnedTensor converted(Device& device, const Tensor& source, DType dtype) {
-  const OwnedTensor result = made(device, dtype, source.shape);
+  OwnedTensor result = made(device, dtype, source.shape);
   bring(device, source, result.tensor);
   return result;
 }
 
 OwnedTensor random_weight(Device& device, const WeightSpec& spec, uint64_t seed, uint64_t stream) {
-  const OwnedTensor result = made(device, DType::kBF16, spec.shape);
+  OwnedTensor result = made(device, DType::kBF16, spec.shape);
   if (spec.has_decay) {
     run(device, RandomFill{.to = result.tensor, .seed = seed, .stream = stream});
   } else {  // Norms scale by one.
@@ -159,14 +159,14 @@ class WeightBuilder {
   // What this rank has of a weight: rows where they lie if that is in a file, all else in memory of its own.
   OwnedTensor part(size_t index) {
     const WeightSpec& spec = table_[index];
-    const OwnedTensor whole = source_(index, stage_->device);
+    OwnedTensor whole = source_(index, stage_->device);
     if (target_.ranks.is_alone() || !spec.split_dim || whole.tensor.shape == spec.shape) return whole;
     const int64_t rank = target_.ranks.rank(), rows = spec.shape[0], columns = spec.shape[1];
     if (*spec.split_dim == 0 && whole.owner == nullptr)
       return {.tensor = whole.tensor.rows(rank * rows, rows), .owner = nullptr, .mapped_in = whole.mapped_in};
     const OwnedTensor there =
         whole.tensor.place == stage_->device.place() ? whole : as(whole, whole.tensor.dtype);
-    const OwnedTensor result = made(stage_->device, there.tensor.dtype, spec.shape);
+    OwnedTensor result = made(stage_->device, there.tensor.dtype, spec.shape);
     if (*spec.split_dim == 0)
       stage_->device.copy(there.tensor.rows(rank * rows, rows), result.tensor);
     else
@@ -177,7 +177,7 @@ class WeightBuilder {
   }
 
   OwnedTensor as(const OwnedTensor& source, DType dtype) {
-    const OwnedTensor result = converted(stage_->device, source.tensor, dtype);
+    OwnedTensor result = converted(stage_->device, source.tensor, dtype);
     release(source);
     return result;
   }

@@ -252,6 +252,7 @@ std::vector<std::pair<std::string, double>> Run::categories() const {
   for (const RunItem& item : items)
     if (types.empty() && item.score && !item.category.empty()) add(item.category, *item.score);
   std::vector<std::pair<std::string, double>> means;
+  means.reserve(order.size());
   for (const std::string& category : order) means.emplace_back(category, mean(values[category]));
   return means;
 }

@@ -19,6 +19,7 @@ namespace {
 // is longer.
 std::vector<double> length_terms(const std::vector<Annotation>& annotations) {
   std::vector<double> differences;
+  differences.reserve(annotations.size());
   for (const Annotation& row : annotations)
     differences.push_back(static_cast<double>(python::characters(row.output_1).size()) -
                           static_cast<double>(python::characters(row.output_2).size()));
