@@ -4,9 +4,10 @@
 // alone.
 //
 // The innermost loop uses four tiles of eight: two of sums, and one for each operand, though that takes three
-// loads for two multiplications where 2 x 2 tiles of sums take four for four. A core whose other hyperthread
-// is busy has hardly more tile registers than the eight that have names, and each load or multiplication
-// needs a new one: there a loop that uses all eight runs at a quarter of its speed.
+// loads for two multiplications where 2 x 2 tiles of sums take four for four. On a core that, it seems,
+// shares the registers behind the tiles with a busy hyperthread, each load or multiplication waits for a free
+// one: a loop that uses all eight tiles then ran at a quarter of its speed, this one at half
+// (docs/performance.md).
 #include <cstddef>
 
 #include "ops/cpu/amx_kernels.h"
