@@ -48,6 +48,7 @@ endif
 
 # Every stage, or those named: make mini STAGES='export card'.
 mini: build
+	@tools/install-packages mini
 	@tools/install-eval-data
 	@cmake --build build/release -j $(JOBS) --target mini_quality kneser_ney
 	@DEVICE='$(DEVICE)' recipes/mini/run $(STAGES)

@@ -11,6 +11,7 @@ to 1) takes the beginning of every source, for a quick test. Needs zstd. Writes 
   texts-en.jsonl      English: documentation, and the passages and answers of the instruction sets
   instructions.jsonl  conversations in both languages
   preferences.jsonl   a prompt, the better and the worse answer
+  answers.jsonl       short questions with answers of any length, for conversations/formats.py to put a form on
 """
 
 import csv
@@ -25,6 +26,7 @@ import sys
 CHARACTERS_PER_TEXT = 3000
 LONGEST_QUESTION, LONGEST_ANSWER = 700, 500
 LONGEST_PREFERENCE = 1200
+LONGEST_FORMED_QUESTION, LONGEST_FORMED_ANSWER = 160, 1600
 PAIRS_OF_STRINGS, LONGEST_HELP = 4000, 160
 
 
@@ -220,13 +222,22 @@ def preferences(sources):
                "lang": language, "source": "dolly-language", "document": f"dolly-{row['id']}"}
 
 
+def answers(sources):
+    for row in sources.rows("instruct/dolly15k_en_fi.jsonl.zst"):
+        for language in ("fi", "en"):
+            part = row[language]
+            if not part["context"] and len(part["instruction"]) <= LONGEST_FORMED_QUESTION and len(part["response"]) <= LONGEST_FORMED_ANSWER:
+                yield {"request": " ".join(part["instruction"].split()), "answer": part["response"].strip(), "lang": language, "document": f"dolly-{row['id']}"}
+
+
 def main():
     data, out = map(pathlib.Path, sys.argv[1:3])
     sources = Sources(data, float(sys.argv[3]) if len(sys.argv) > 3 else 1)
     out.mkdir(parents=True, exist_ok=True)
     for name, rows, language in (("texts-fi", texts_fi, "fi"), ("sentences-fi", sentences_fi, "fi"),
                                  ("translated-fi", translated_fi, "fi"), ("texts-en", texts_en, "en"),
-                                 ("instructions", conversations, None), ("preferences", preferences, None)):
+                                 ("instructions", conversations, None), ("preferences", preferences, None),
+                                 ("answers", answers, None)):
         with (out / f"{name}.jsonl").open("w", encoding="utf-8") as file:
             for row in rows(sources):
                 if language:
