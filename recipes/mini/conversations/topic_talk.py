@@ -1,6 +1,6 @@
-"""What topics.txt tells. The same in a form that is asked for is made by formats.py."""
+"""What topics.txt tells, plainly and in a few forms; formats.py has many more."""
 
-from writing import HERE, LANGUAGES, OTHER
+from writing import HERE, LANGUAGES, NUMBERS, OTHER, upper_first
 
 PLAIN = {"fi": ("Kerro {0}.", "Kerro minulle {0}.", "Mitä tiedät {0}?", "Kerro jotain {0}.", "Puhutaan {0}.", "Voisitko kertoa {0}?", "Kertoisitko {0}?", "Haluaisin tietää {0}.", "Mitä osaat kertoa {0}?",
                 "Kerro lisää {0}.", "Kuvaile {1}.", "Osaatko kertoa {0}?", "Haluan oppia {0}.", "Kerro muutama asia {0}.", "Kirjoita {0}.", "Mitä {0} voi sanoa?", "Voitko kertoa jotain {0}?", "Kerro jotakin {0}.", "Mitä {0} kannattaa tietää?"),
@@ -36,6 +36,8 @@ def told_topics(w):
                     w.add(language, dressed, " ".join([sentences[0]] + sorted(rest, key=sentences.index)))
             for question in SHORT[language]:
                 w.ask(language, [question.format(*names)], [sentences[0]])
+            for _ in range(3):
+                formats(w, language, names[0], sentences)
             w.add(language, w.pick(*plain), " ".join(sentences[:2]), w.pick(*MORE[language]), " ".join(sentences[2:4]))
             w.add(language, w.pick(*plain), sentences[0], w.pick(*MORE[language]), sentences[1], w.pick(*MORE[language]), sentences[2])
             in_other = [sentence[OTHER[language]] for sentence in topic["sentences"]]
@@ -50,3 +52,24 @@ def told_topics(w):
 
 def topics_but(topic):
     return [other for other in topics() if other["en"] != topic["en"]]
+
+
+def formats(w, language, name, sentences):
+    n = w.random.randint(2, 4)
+    chosen = sentences[:1] + sorted(w.random.sample(sentences[1:], n - 1), key=sentences.index)
+    number, text = NUMBERS[language][n], " ".join(chosen)
+    points = {2: "kahdella", 3: "kolmella", 4: "neljällä"}[n]
+    title = upper_first({"fi": sentences[0].split()[0], "en": name}[language])
+    asked = [({"fi": f"Kirjoita {name} täsmälleen {number} lausetta.", "en": f"Write exactly {number} sentences about {name}."}, text),
+             ({"fi": f"Kerro {name} {points} luettelomerkillä.", "en": f"Tell me about {name} in exactly {number} bullet points."}, "\n".join(f"* {sentence}" for sentence in chosen)),
+             ({"fi": f"Kerro {name} isoilla kirjaimilla.", "en": f"Tell me about {name} in all capital letters."}, text.upper()),
+             ({"fi": f"Kerro {name} pienillä kirjaimilla.", "en": f"Tell me about {name} in all lowercase letters."}, text.lower()),
+             ({"fi": f"Kerro {name} ja laita vastaus lainausmerkkeihin.", "en": f"Tell me about {name}. Wrap your entire response with double quotation marks."}, f'"{text}"'),
+             ({"fi": f"Kerro {name} ilman pilkkuja.", "en": f"Tell me about {name} without using any commas."}, " ".join(s for s in chosen if "," not in s)),
+             ({"fi": f"Kerro {name} ja anna otsikko muodossa <<otsikko>>.", "en": f"Write about {name} with a title wrapped in double angular brackets, such as <<title>>."}, f"<<{title}>>\n\n{text}"),
+             ({"fi": f"Kerro {name} ja lopeta lauseeseen: Voinko auttaa vielä?", "en": f"Tell me about {name}. Finish your response with this exact phrase: Is there anything else I can help with?"},
+              text + {"fi": " Voinko auttaa vielä?", "en": " Is there anything else I can help with?"}[language]),
+             ({"fi": f"Kerro {name} kahdessa kappaleessa.", "en": f"Write two paragraphs about {name}. Separate them with a blank line."}, f"{sentences[0]} {sentences[1]}\n\n{sentences[2]} {sentences[3]}")]
+    for question, answer in asked:
+        if answer:
+            w.add(language, question[language], answer)
