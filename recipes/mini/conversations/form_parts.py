@@ -41,8 +41,9 @@ def phrases(language, kind, r):
 class Answer:
     """Sentences on their way to a text; each form changes a part of it."""
 
-    def __init__(self, language, request, sentences, other, r):
-        self.language, self.request, self.sentences, self.other, self.r = language, request, sentences, other, r
+    def __init__(self, language, base, elsewhere, r):
+        self.language, self.request, self.sentences, self.other, self.r = language, base["request"], list(base["sentences"]), base["other"], r
+        self.elsewhere = elsewhere  # Short sentences of other answers
         self.body = None  # Set by a form that lays the sentences out
         self.front = self.back = ""
         self.repeated = None
@@ -263,8 +264,9 @@ def postscript(a):
 
 
 def end(a):
-    phrase = a.r.choice(ENDS[a.language])
-    if a.r.random() < 0.3 and len(a.sentences) > 1:
+    # Mostly a sentence never seen at an end, so that it is copied and not remembered.
+    phrase = a.r.choice(ENDS[a.language] if a.r.random() < 0.3 else a.elsewhere)
+    if a.r.random() < 0.2 and len(a.sentences) > 1:
         phrase = a.sentences[-1]
         if a.body is None:
             a.sentences = a.sentences[:-1]
@@ -349,7 +351,7 @@ KINDS = {
     "letter_less": kind("keywords:letter_frequency", letter_less, "words", 4, 2),
     "title": kind("detectable_format:title", title, "front", 5, 5),
     "postscript": kind("detectable_content:postscript", postscript, "back", 5, 4),
-    "end": kind("startend:end_checker", end, "back", 5, 4),
+    "end": kind("startend:end_checker", end, "back", 5, 6),
     "no_comma": kind("punctuation:no_comma", no_comma, "comma", 6, 7),
     "lowercase": kind("change_case:english_lowercase", lowercase, "case", 6, 5),
     "uppercase": kind("change_case:english_capital", uppercase, "case", 6, 4),

@@ -92,14 +92,14 @@ def certain(r, language):
     return (f"Is {other[5]} the capital of {country}?", "yes" if other[5] == city else "no") if other else (f"Is {city} in {country}?", "yes")
 
 
-def conversation(r, language, known, told_rows):
+def conversation(r, language, known, told_rows, elsewhere):
     """One request with its answer, and what is to be checked; None where the parts do not fit together."""
     if r.random() < 0.02:
         question, verdict = certain(r, language)
         answer = {"en": f"My answer is {verdict}.", "fi": f"Vastaukseni on {verdict}."}[language]
         return {"prompt": f"{question} {phrases(language, 'constrained', r)}", "response": answer, "plain": "", "document": question, "checks": [("detectable_format:constrained_response", {})]}
     base = from_topics(r, language, known) if r.random() < 0.45 else r.choice(told_rows)
-    answer = Answer(language, base["request"], list(base["sentences"]), base["other"], r)
+    answer = Answer(language, base, elsewhere, r)
     kinds = []
     for _ in range(r.choices((0, 1, 2, 3), (6, 52, 32, 10))[0]):
         slots = {KINDS[kind]["slot"] for kind in kinds}
@@ -151,8 +151,9 @@ def main():
     conversations, pairs = [], []
     for language in LANGUAGES:
         rows, seen = [], set(held_out)
+        elsewhere = [sentence for row in base[language] for sentence in row["sentences"] if 3 <= len(sentence.split()) <= 9]
         while len(rows) < max(60, int(CONVERSATIONS[language] * share)):
-            row = conversation(r, language, known, base[language])
+            row = conversation(r, language, known, base[language], elsewhere)
             if row and normal(row["prompt"]) not in seen:
                 seen.add(normal(row["prompt"]))
                 rows.append(row)
