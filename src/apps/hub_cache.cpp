@@ -66,7 +66,7 @@ bool is_safe_path(std::string_view name) {
   return true;
 }
 
-HubCache::HubCache(fs::path cache, RepositoryKind kind, const std::string& name) {
+HubCache::HubCache(const fs::path& cache, RepositoryKind kind, const std::string& name) {
   if (!is_repository_name(name))
     fail("\"{}\" is no name of a model or data set; they look like LumiOpen/Llama-Poro-2-8B-Instruct",
          quote(name));

@@ -23,7 +23,7 @@ std::string hub_token();
 class HubCache {
  public:
   // Throws Error if `name` is no repository's name ("org/name").
-  HubCache(std::filesystem::path cache, RepositoryKind kind, const std::string& name);
+  HubCache(const std::filesystem::path& cache, RepositoryKind kind, const std::string& name);
 
   std::filesystem::path blob(const std::string& hash) const { return repository_ / "blobs" / hash; }
   std::filesystem::path incomplete_blob(const std::string& hash) const;

@@ -456,6 +456,7 @@ fs::path Pull::run() {
   {
     Progress progress(request_.name, total, ProgressUnit::kBytes);
     std::vector<std::thread> threads;
+    threads.reserve(static_cast<size_t>(options_.num_connections));
     for (int i = 0; i < options_.num_connections; ++i) threads.emplace_back([&] { work(progress); });
     for (std::thread& thread : threads) thread.join();
   }

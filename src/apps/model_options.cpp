@@ -100,7 +100,7 @@ std::filesystem::path model_folder(const std::string& model) {
   }
   if (std::filesystem::is_directory(model)) return model;
   const HubCache cache(hub_cache_folder(), RepositoryKind::kModel, model);
-  if (const std::filesystem::path snapshot = cache.find_snapshot("main"); !snapshot.empty()) return snapshot;
+  if (std::filesystem::path snapshot = cache.find_snapshot("main"); !snapshot.empty()) return snapshot;
   fail(
       "no model \"{}\": it is no folder, and the hub cache does not hold it; name a folder, or fetch it "
       "first with `poro pull {}`",
