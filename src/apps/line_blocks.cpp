@@ -159,7 +159,7 @@ class LineBlocks {
       throw std::runtime_error("cannot write to standard output");
   }
 
-  void fail_with(std::exception_ptr exception) {
+  void fail_with(const std::exception_ptr& exception) {
     const std::lock_guard lock(writing_);
     if (!has_failed_.exchange(true)) exception_ = exception;
   }

@@ -125,7 +125,7 @@ std::string translated(Translator& translator, const ProsePiece& piece) {
   } catch (const Error& error) {
     fail("line {}: {}", piece.line, error.what());
   }
-  const std::string text = laid_out(generation.text, piece);
+  std::string text = laid_out(generation.text, piece);
   if (text.empty()) {
     warn("line {}: the model has no translation for this, so it stays as it is", piece.line);
     return piece.text;
