@@ -211,6 +211,7 @@ template <class Matrices>
 std::vector<StageTarget> targets_of(const std::vector<Llama::Stage>& stages, ThreadPool& pool,
                                     const Matrices& matrices) {
   std::vector<StageTarget> targets;
+  targets.reserve(stages.size());
   for (const Llama::Stage& stage : stages)
     targets.push_back({.device = *stage.device,
                        .pool = is_cpu(*stage.device) ? stage.device->cpu_backend().pool : pool,
