@@ -146,8 +146,7 @@ std::unique_ptr<Device> open_device(const ModelOptions& options, DType activatio
     if (report.is_driver_too_old)
       warn(
           "the NVIDIA driver serves CUDA {}, and this program needs {}, so the processor computes; update "
-          "the "
-          "driver, or say --device cpu",
+          "the driver, or say --device cpu",
           report.driver, report.runtime);
     return report.devices.empty() ? Device::cpu(options.threads) : Device::cuda(local_rank(), activations);
   }

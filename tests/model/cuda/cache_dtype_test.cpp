@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/cuda_devices.h"
-#include "tests/model/golden_model.h"
+#include "tests/model/cuda/some_log_probs.h"
 
 namespace poro {
 namespace {
@@ -16,18 +16,7 @@ std::vector<double> log_probs_with(DType cache_dtype) {
   Llama model = Llama::random(*device, config, DType::kBF16, 5, {.cache = cache_dtype});
   KvCache cache = model.make_cache(1, 128);
   EXPECT_EQ(cache.keys(0).dtype, cache_dtype);
-  std::vector<int32_t> ids;
-  for (int32_t i = 0; i < 100; ++i) ids.push_back(i * 37 % 256);
-  std::vector<double> all;
-  for (size_t done = 0; done + 1 < ids.size();) {  // A prompt, then token by token.
-    const size_t count = done == 0 ? 60 : 1;
-    const SequenceTokens tokens{.sequence = 0, .ids = std::span(ids).subspan(done, count)};
-    const Tensor hidden = model.forward({&tokens, 1}, cache);
-    const std::vector<double> part = model.log_probs(hidden, std::span(ids).subspan(done + 1, count));
-    all.insert(all.end(), part.begin(), part.end());
-    done += count;
-  }
-  return all;
+  return log_probs_of_some_ids(model, cache);
 }
 
 TEST(CacheDtype, Fp8ChangesLittle) {

@@ -7,6 +7,7 @@
 
 #include "base/cuda_devices.h"
 #include "base/file.h"
+#include "tests/model/cuda/some_log_probs.h"
 #include "tests/model/golden_model.h"
 
 namespace poro {
@@ -49,20 +50,9 @@ TEST(GpuStages, WeightsInFewerBitsAgree) {
   const auto gpu = Device::cuda(0), cpu = Device::cpu(2);
   LlamaConfig config = LlamaConfig::named_shape("tiny");
   config.vocab_size = 256;
-  std::vector<int32_t> ids;
-  for (int32_t i = 0; i < 100; ++i) ids.push_back(i * 37 % 256);
   const auto log_probs = [&](Llama& model) {
     KvCache cache = model.make_cache(1, 128);
-    std::vector<double> all;
-    for (size_t done = 0; done + 1 < ids.size();) {  // A prompt, then token by token.
-      const size_t count = done == 0 ? 60 : 1;
-      const SequenceTokens tokens{.sequence = 0, .ids = std::span(ids).subspan(done, count)};
-      const Tensor hidden = model.forward({&tokens, 1}, cache);
-      const std::vector<double> part = model.log_probs(hidden, std::span(ids).subspan(done + 1, count));
-      all.insert(all.end(), part.begin(), part.end());
-      done += count;
-    }
-    return all;
+    return log_probs_of_some_ids(model, cache);
   };
   const std::pair<DType, double> cases[] = {
       {DType::kBF16, 0.02}, {DType::kI8, 0.03}, {DType::kF8, 0.1}, {DType::kI4, 0.2}};
