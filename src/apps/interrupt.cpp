@@ -13,7 +13,9 @@ InterruptFlag::InterruptFlag(Signal signal) {
   ::sigaction(SIGINT, nullptr, &before_);
   if (signal == Signal::kLeftAlone) return;
   struct sigaction action = {};
-  action.sa_handler = [](int) { is_interrupted = true; };  // Without SA_RESTART: a read returns.
+  action.sa_handler = [](int) { is_interrupted = true; };
+  // A write goes on after the signal; the line editor waits in ppoll, which returns all the same.
+  action.sa_flags = SA_RESTART;
   ::sigaction(SIGINT, &action, nullptr);
 }
 
