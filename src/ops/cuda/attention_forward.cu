@@ -343,7 +343,7 @@ struct Consumer {
       for (int i = 0; i < D / 2; ++i) out[i] *= kept[i / 2 % 2];
       to_weights(scores, weights);
     }
-    arrive(shared.q_empty);
+    shared.q_empty.arrive();  // Every thread for its own reads, of `tile` among them
     shared.v_full[v_ring.stage].wait(v_ring.parity);
     start_out(weights);
     wgmma_wait<0>();
@@ -361,7 +361,7 @@ __global__ void __launch_bounds__(kThreads, 1)
   Shared<D>& shared = *reinterpret_cast<Shared<D>*>(memory);
   if (threadIdx.x == 0) {
     shared.q_full.init(1);
-    shared.q_empty.init(kConsumers / 32);
+    shared.q_empty.init(kConsumers);
     for (int i = 0; i < kStages; ++i) {
       shared.k_full[i].init(1), shared.v_full[i].init(1);
       shared.k_empty[i].init(kConsumers / 32), shared.v_empty[i].init(kConsumers / 32);
