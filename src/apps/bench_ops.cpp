@@ -64,6 +64,7 @@ class OpsBench {
       : options_(options), cpu_(options.threads), limits_(measure_limits(cpu_)) {}
 
   void layer(const LayerShape& shape, int64_t tokens);
+  void packed_attention(const LayerShape& shape, int64_t tokens);
   nlohmann::ordered_json report() const {
     return {{"threads", cpu_.pool.size()},
             {"isa", isa_name(cpu_.isa)},
@@ -213,6 +214,39 @@ void OpsBench::attention(const std::string& name, const LayerShape& shape, int64
   }
 }
 
+// One document, forward and backward, with operands in f32 and in bf16.
+void OpsBench::packed_attention(const LayerShape& shape, int64_t tokens) {
+  const auto name = [&](const char* pass, DType operands) {
+    return fmt::format("{} T={} packed attention{} {}", shape.name, tokens, pass, dtype_name(operands));
+  };
+  Arena arena("packed attention");
+  const Shape queries{tokens, shape.heads, shape.head_dim}, keys{tokens, shape.kv_heads, shape.head_dim};
+  const Tensor q = floats(arena, queries), y = floats(arena, queries), dy = floats(arena, queries),
+               dq = floats(arena, queries), k = floats(arena, keys), v = floats(arena, keys),
+               dk = floats(arena, keys), dv = floats(arena, keys);
+  const Tensor lse = floats(arena, {tokens, shape.heads}), starts = arena.tensor(DType::kI32, {tokens});
+  for (const DType operands : {DType::kF32, DType::kBF16}) {
+    const Unit unit = operands == DType::kBF16 ? Unit::kBf16 : Unit::kF32;
+    time(name("", operands), unit, [&](size_t) {
+      return PackedAttention{
+          .q = q, .k = k, .v = v, .starts = starts, .y = y, .lse = lse, .operands = operands};
+    });
+    time(name(" backward", operands), unit, [&](size_t) {
+      return PackedAttentionBackward{.q = q,
+                                     .k = k,
+                                     .v = v,
+                                     .starts = starts,
+                                     .y = y,
+                                     .lse = lse,
+                                     .dy = dy,
+                                     .dq = dq,
+                                     .dk = dk,
+                                     .dv = dv,
+                                     .operands = operands};
+    });
+  }
+}
+
 void OpsBench::layer(const LayerShape& shape, int64_t tokens) {
   const auto name = [&](const char* op) { return fmt::format("{} T={} {}", shape.name, tokens, op); };
   const int64_t head_width = shape.heads * shape.head_dim, kv_width = shape.kv_heads * shape.head_dim;
@@ -274,6 +308,7 @@ void add_bench_ops(CLI::App& bench) {
     OpsBench ops(*options);
     for (const LayerShape& shape : kShapes)
       for (const int64_t tokens : {1, 512}) ops.layer(shape, tokens);
+    for (const LayerShape& shape : kShapes) ops.packed_attention(shape, 2048);
     std::puts(ops.report().dump(2).c_str());
   });
 }

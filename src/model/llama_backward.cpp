@@ -109,7 +109,7 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
   const BlockTensors& b = a.block(layer);
   const BlockGradients& d = a.gradients;
-  const DType operands = w.q.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32;
+  const DType operands = w.operands();
 
   Tensor dx = whole_gradient(*device_, a.ranks, d);
   run(device, LinearWeightGradient{.dy = dx, .x = b.gated, .dw = g.down, .operands = operands});
@@ -139,7 +139,8 @@ void Llama::backward_block(Activations& a, int64_t layer, LlamaGradients::Layer&
                                       .dq = d.q.reshaped(query_heads),
                                       .dk = d.k.reshaped(key_heads),
                                       .dv = d.v.reshaped(key_heads),
-                                      .pairs = a.pairs});
+                                      .pairs = a.pairs,
+                                      .operands = operands});
   run(device, Rope{.x = d.k.reshaped(key_heads),
                    .positions = a.positions,
                    .frequencies = a.frequencies,

@@ -141,9 +141,14 @@ void Llama::recompute_block(Activations& a, int64_t layer) {
     forward_block(
         a, layer,
         [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
-          run(*device_,
-              PackedAttention{
-                  .q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
+          run(*device_, PackedAttention{.q = q,
+                                        .k = k,
+                                        .v = v,
+                                        .starts = a.starts,
+                                        .y = y,
+                                        .lse = lse,
+                                        .pairs = a.pairs,
+                                        .operands = w.operands()});
         });
   } else if (a.recompute == Recompute::kSelective) {
     run(*device_, RmsNorm{.x = b.x,
@@ -250,10 +255,16 @@ void Llama::forward_packed_into(Activations& a, std::span<const int32_t> ids,
   a.starts = on_device[2];
   a.pairs = 0;
   for (const int32_t position : positions) a.pairs += position + 1;
-  forward_blocks(a, [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
+  forward_blocks(a, [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
                         const Tensor& lse) {
-    run(*a.stage.device,
-        PackedAttention{.q = q, .k = k, .v = v, .starts = a.starts, .y = y, .lse = lse, .pairs = a.pairs});
+    run(*a.stage.device, PackedAttention{.q = q,
+                                         .k = k,
+                                         .v = v,
+                                         .starts = a.starts,
+                                         .y = y,
+                                         .lse = lse,
+                                         .pairs = a.pairs,
+                                         .operands = weights_.layers[static_cast<size_t>(layer)].operands()});
   });
 }
 

@@ -30,6 +30,9 @@ struct LayerWeights {
   Tensor attention_norm, ffn_norm;  // (C)
   Matrix q, k, v, o;                // (H*D, C), (K*D, C), (K*D, C), (C, H*D)
   Matrix gate, up, down;            // (F, C), (F, C), (C, F)
+
+  // The type that operands between weights and in front of their gradients may be rounded to.
+  DType operands() const { return q.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32; }
 };
 
 struct LlamaWeights {

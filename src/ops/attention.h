@@ -14,6 +14,9 @@ struct PackedAttention {
   Tensor y;          // (T, H, D)
   Tensor lse;        // (T, H) or none: log of the softmax's denominator, for the backward pass
   double pairs = 0;  // Of a query and a key: for the cost alone, where `starts` are on a GPU.
+  // kBF16: q, k, v and the softmax's weights may be rounded to it before they are multiplied; sums stay as
+  // they are.
+  DType operands = DType::kF32;
 };
 PORO_OP(PackedAttention);
 
@@ -25,6 +28,7 @@ struct PackedAttentionBackward {
   Tensor dy;                       // (T, H, D)
   Tensor dq, dk, dv;               // (T, H, D), (T, K, D), (T, K, D)
   double pairs = 0;                // As in the forward pass
+  DType operands = DType::kF32;    // The same, and dy, p and ds
 };
 PORO_OP(PackedAttentionBackward);
 

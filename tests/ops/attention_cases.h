@@ -27,6 +27,8 @@ inline std::vector<PackedCase> packed_cases() {
   cases.push_back({{520}, {2, 1, 64}});
   cases.push_back({{64, 128, 1, 63}, {4, 2, 32}});
   cases.push_back({{1100}, {1, 1, 16}});
+  cases.push_back({{40, 300, 1, 33}, {5, 1, 64}});
+  cases.push_back({{1}, {1, 1, 32}});
   return cases;
 }
 

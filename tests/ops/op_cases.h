@@ -68,6 +68,11 @@ inline Guarded copy_as(DType dtype, const Tensor& source) {
   return result;
 }
 
+// What rounding operands to `operands` leaves as it is.
+inline Guarded representable(DType operands, const Tensor& source) {
+  return copy_as(source.dtype, copy_as(operands, source));
+}
+
 // Every element within `tolerance` times the largest expected magnitude.
 inline void expect_close(const Tensor& actual, const Tensor& expected, double tolerance) {
   ASSERT_EQ(actual.shape, expected.shape);

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <vector>
 
+#include "ops/cpu/attention_tiled.h"
 #include "ops/cpu/kernels.h"
 
 namespace poro {
@@ -118,6 +119,8 @@ void add_jobs(std::vector<AttentionArgs>& jobs, const AttentionArgs& sequence, i
 }  // namespace
 
 void run(Cpu& cpu, const PackedAttention& op) {
+  if (const TiledAttention* tiled = tiled_attention(cpu, op.q, op.operands))
+    return attend_tiled(cpu, op, *tiled);
   const int64_t tokens = op.q.dim(0), num_heads = op.q.dim(1), num_kv_heads = op.k.dim(1),
                 head_dim = op.q.dim(2);
   const int32_t* starts = op.starts.as<int32_t>();

@@ -1,7 +1,9 @@
 // Gradient of packed attention: one thread per key/value head, so that dk and dv are summed in one order.
 #include <algorithm>
+#include <atomic>
 
 #include "ops/attention.h"
+#include "ops/cpu/attention_tiled.h"
 #include "ops/cpu/gradient_kernels.h"
 
 namespace poro {
@@ -31,33 +33,50 @@ void sum_deltas(const PackedAttentionBackward& op, Range rows, float* delta) {
 
 void run(Cpu& cpu, const PackedAttentionBackward& op) {
   const int64_t tokens = op.q.dim(0), heads = op.q.dim(1), head_dim = op.q.dim(2), num_kv_heads = op.k.dim(1);
-  const int64_t group = heads / num_kv_heads, per_thread = attention_gradient_floats(head_dim);
-  for (const Tensor* tensor : {&op.dq, &op.dk, &op.dv}) fill_zeros(*tensor);
-  float* scratch = reinterpret_cast<float*>(
-      cpu.scratch(static_cast<size_t>(tokens * heads + cpu.pool.size() * per_thread) * sizeof(float)));
-  float* delta = scratch + cpu.pool.size() * per_thread;
+  const int64_t group = heads / num_kv_heads;
+  const TiledAttention* const tiled = tiled_attention(cpu, op.q, op.operands);
+  AttentionGradientArgs all = {.q = op.q.as<float>(),
+                               .dy = op.dy.as<float>(),
+                               .k = op.k.as<float>(),
+                               .v = op.v.as<float>(),
+                               .dq = op.dq.as<float>(),
+                               .dk = op.dk.as<float>(),
+                               .dv = op.dv.as<float>(),
+                               .lse = op.lse.as<float>(),
+                               .delta = nullptr,
+                               .starts = op.starts.as<int32_t>(),
+                               .tokens = tokens,
+                               .group = group,
+                               .head_dim = head_dim,
+                               .token_stride = heads * head_dim,
+                               .key_stride = num_kv_heads * head_dim,
+                               .lse_stride = heads,
+                               .scratch = nullptr};
+  const int64_t bytes = tiled != nullptr ? tiled->gradient_bytes(all)
+                                         : attention_gradient_floats(head_dim) * int64_t{sizeof(float)};
+  std::byte* const scratch = cpu.scratch(static_cast<size_t>(cpu.pool.size() * bytes) +
+                                         static_cast<size_t>(tokens * heads) * sizeof(float));
+  float* const delta = reinterpret_cast<float*>(scratch + cpu.pool.size() * bytes);
+  all.delta = delta;
+  if (tiled == nullptr)
+    for (const Tensor* tensor : {&op.dq, &op.dk, &op.dv}) fill_zeros(*tensor);
   parallel_for(cpu.pool, tokens * heads, 64, [&](Range rows) { sum_deltas(op, rows, delta); });
+  std::atomic<int64_t> next = 0;
   cpu.pool.run([&](int thread) {
-    const Range range = share(num_kv_heads, thread, cpu.pool.size());
-    for (int64_t kv = range.begin; kv < range.end; ++kv) {
+    for (int64_t kv; (kv = next.fetch_add(1, std::memory_order_relaxed)) < num_kv_heads;) {
       const int64_t query = kv * group * head_dim, key = kv * head_dim;
-      gradient_kernels(cpu.isa).attend({.q = op.q.as<float>() + query,
-                                        .dy = op.dy.as<float>() + query,
-                                        .k = op.k.as<float>() + key,
-                                        .v = op.v.as<float>() + key,
-                                        .dq = op.dq.as<float>() + query,
-                                        .dk = op.dk.as<float>() + key,
-                                        .dv = op.dv.as<float>() + key,
-                                        .lse = op.lse.as<float>() + kv * group,
-                                        .delta = delta + kv * group,
-                                        .starts = op.starts.as<int32_t>(),
-                                        .tokens = tokens,
-                                        .group = group,
-                                        .head_dim = head_dim,
-                                        .token_stride = heads * head_dim,
-                                        .key_stride = num_kv_heads * head_dim,
-                                        .lse_stride = heads,
-                                        .scratch = scratch + thread * per_thread});
+      AttentionGradientArgs args = all;
+      for (const float** x : {&args.q, &args.dy}) *x += query;
+      for (const float** x : {&args.k, &args.v}) *x += key;
+      for (const float** x : {&args.lse, &args.delta}) *x += kv * group;
+      args.dq += query;
+      args.dk += key;
+      args.dv += key;
+      args.scratch = reinterpret_cast<float*>(scratch + thread * bytes);
+      if (tiled != nullptr)
+        tiled->attend_gradient(args);
+      else
+        gradient_kernels(cpu.isa).attend(args);
     }
   });
 }

@@ -8,6 +8,7 @@
 // shares the registers behind the tiles with a busy hyperthread, each load or multiplication waits for a free
 // one: a loop that uses all eight tiles then ran at a quarter of its speed, this one at half
 // (docs/performance.md).
+#define PORO_ISA amx
 #include <cstddef>
 
 #include "ops/cpu/amx_kernels.h"
