@@ -183,6 +183,7 @@ void OpsBench::attention(const std::string& name, const LayerShape& shape, int64
   const int64_t length = tokens == 1 ? kPastPositions : tokens;
   const int64_t pages = (length + kPageSize - 1) / kPageSize;
   for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    if (!is_wanted(fmt::format("{} {}", name, dtype_name(dtype)))) continue;
     Arena arena("attention");
     const Shape cache_shape{pages, shape.kv_heads, kPageSize, shape.head_dim};
     const int64_t copies = kColdBytes * 8 / (cache_shape.elements() * dtype_bits(dtype) * 2);

@@ -199,10 +199,10 @@ void expect_the_reference(const AttentionCase& c, DType operands) {
 
 TEST(PackedAttentionBackward, EqualsTheReference) {
   const std::vector<AttentionCase> cases = {
-      {2, 2, 1, 8, {}},           {70, 4, 2, 16, {}},           {64, 8, 8, 32, {64}},
-      {200, 6, 2, 24, {5, 90}},   {131, 3, 1, 64, {1, 1, 64}},  {150, 8, 4, 128, {100}},
-      {1, 4, 2, 64, {}},          {600, 4, 2, 64, {290, 1}},    {300, 5, 1, 96, {}},
-      {530, 8, 1, 64, {257, 31}}, {40, 2, 2, 128, {1, 30, 1}},  {700, 1, 1, 32, {}}};
+      {2, 2, 1, 8, {}},           {70, 4, 2, 16, {}},          {64, 8, 8, 32, {64}},
+      {200, 6, 2, 24, {5, 90}},   {131, 3, 1, 64, {1, 1, 64}}, {150, 8, 4, 128, {100}},
+      {1, 4, 2, 64, {}},          {600, 4, 2, 64, {290, 1}},   {300, 5, 1, 96, {}},
+      {530, 8, 1, 64, {257, 31}}, {40, 2, 2, 128, {1, 30, 1}}, {700, 1, 1, 32, {}}};
   for (const AttentionCase& c : cases)
     for (const DType operands : {DType::kF32, DType::kBF16}) expect_the_reference(c, operands);
 }

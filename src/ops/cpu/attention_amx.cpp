@@ -40,8 +40,7 @@ struct AmxTiles {
 extern const TiledAttention kTileAttention;
 constinit const TiledAttention kTileAttention = {.pack = amx::pack_keys,
                                                  .attend = amx::attend_unit<amx::AmxTiles>,
-                                                 .attend_gradient =
-                                                     amx::attend_gradient_tiled<amx::AmxTiles>,
-.gradient_bytes = amx::tiled_gradient_bytes};
+                                                 .attend_gradient = amx::attend_gradient_tiled<amx::AmxTiles>,
+                                                 .gradient_bytes = amx::tiled_gradient_bytes};
 
 }  // namespace poro

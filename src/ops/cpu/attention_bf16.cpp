@@ -53,10 +53,10 @@ struct DotTiles {
 }  // namespace bf16
 
 extern const TiledAttention kDotAttention;
-constinit const TiledAttention kDotAttention = {.pack = bf16::pack_keys,
-                                                .attend = bf16::attend_unit<bf16::DotTiles>,
-                                                .attend_gradient =
-                                                    bf16::attend_gradient_tiled<bf16::DotTiles>,
-.gradient_bytes = bf16::tiled_gradient_bytes};
+constinit const TiledAttention kDotAttention = {
+    .pack = bf16::pack_keys,
+    .attend = bf16::attend_unit<bf16::DotTiles>,
+    .attend_gradient = bf16::attend_gradient_tiled<bf16::DotTiles>,
+    .gradient_bytes = bf16::tiled_gradient_bytes};
 
 }  // namespace poro

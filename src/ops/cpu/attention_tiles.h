@@ -1,6 +1,6 @@
 // Attention over packed rows with its operands rounded to bf16, sixteen by sixteen: by the AMX tiles
-// (attention_amx.cpp) or by vdpbf16ps (attention_bf16.cpp), from the same layouts. Everything is made ready in
-// units of 32 rows: the keys of one head, or the queries of all heads that read it, token by token.
+// (attention_amx.cpp) or by vdpbf16ps (attention_bf16.cpp), from the same layouts. Everything is made ready
+// in units of 32 rows: the keys of one head, or the queries of all heads that read it, token by token.
 #pragma once
 
 #include <cstddef>
@@ -22,11 +22,11 @@ constexpr int64_t attention_unit_bytes(int64_t head_dim) {
 
 // One key/value head over all tokens.
 struct TiledAttentionArgs {
-  const float* q;          // The group's first head of token 0; tokens token_stride apart
-  const float *k, *v;      // Token 0 of the head; tokens key_stride apart
-  const int32_t* starts;   // Token t sees [starts[t], t]
-  float* y;                // As q
-  float* lse;              // Of the group's first head of token 0, tokens lse_stride apart; or none
+  const float* q;         // The group's first head of token 0; tokens token_stride apart
+  const float *k, *v;     // Token 0 of the head; tokens key_stride apart
+  const int32_t* starts;  // Token t sees [starts[t], t]
+  float* y;               // As q
+  float* lse;             // Of the group's first head of token 0, tokens lse_stride apart; or none
   int64_t tokens, group, head_dim, token_stride, key_stride, lse_stride;
   std::byte *keys, *values;  // attention_units(tokens) of attention_unit_bytes each, filled by pack()
 };

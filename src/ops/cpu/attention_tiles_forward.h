@@ -127,8 +127,8 @@ void attend_unit(const TiledAttentionArgs& args, int64_t unit, std::byte* scratc
   RunningSoftmax softmax[2];
 
   Tiles::begin();
-  pack_unit<Packing::kColumns>(
-      query_rows(args.q, unit, args.tokens, args.group, args.token_stride, head_dim), head_dim, queries);
+  pack_unit<Packing::kColumns>(query_rows(args.q, unit, args.tokens, args.group, args.token_stride, head_dim),
+                               head_dim, queries);
   const int64_t first = sight.begin() / kUnit * kUnit;
   for (int64_t begin = first; begin < sight.end(); begin += kTiledKeys) {
     const int64_t left = attention_units(sight.end() - begin), most = kTiledKeys / kUnit;
@@ -142,11 +142,8 @@ void attend_unit(const TiledAttentionArgs& args, int64_t unit, std::byte* scratc
                        .steps = head_dim / 32,
                        .from = nullptr,
                        .to = scores + tile * kPairFloats});
-    const Scores block = {.scores = scores,
-                          .weights = weights,
-                          .first_key = begin,
-                          .keys = steps * kUnit,
-                          .scale = scale};
+    const Scores block = {
+        .scores = scores, .weights = weights, .first_key = begin, .keys = steps * kUnit, .scale = scale};
     if (sight.sees_all(begin, begin + steps * kUnit)) {
       find_highest<false>(block, sight, softmax);
       soften<false>(block, softmax);

@@ -42,11 +42,11 @@ struct GradientMemory {
 
   std::byte *q_columns, *dy_columns, *q_pairs, *dy_pairs;  // Units of queries
   std::byte *k_rows, *v_rows, *k_turned;                   // Units of keys
-  float* dq;                // (units, D, queries of the unit)
-  float *dk, *dv;           // (keys of the block, D)
-  std::byte *p, *ds;        // (tiles of keys, units of queries)
-  std::byte* ds_pairs;      // (steps of keys, two tiles)
-  float *scores, *dp;       // (tiles of keys, two tiles)
+  float* dq;                                               // (units, D, queries of the unit)
+  float *dk, *dv;                                          // (keys of the block, D)
+  std::byte *p, *ds;                                       // (tiles of keys, units of queries)
+  std::byte* ds_pairs;                                     // (steps of keys, two tiles)
+  float *scores, *dp;                                      // (tiles of keys, two tiles)
   GradientUnit* units;
   int64_t bytes = 0;
 };
@@ -128,7 +128,8 @@ class GradientPass {
     }
   }
 
-  void add_keys(const std::byte* left, const std::byte* right, int64_t steps, float* sums, int64_t tile) const {
+  void add_keys(const std::byte* left, const std::byte* right, int64_t steps, float* sums,
+                int64_t tile) const {
     const int64_t pairs = args_.head_dim / 32;
     for (int64_t pair = 0; pair < pairs; ++pair) {
       float* to = sums + (tile * pairs + pair) * kPairFloats;
@@ -204,8 +205,7 @@ class GradientPass {
         __m512 p[2], ds[2];
         for (int half = 0; half < 2; ++half) {
           const int64_t at = (key / 16) * kPairFloats + half * (kPairFloats / 2) + (key % 16 + i) * 16;
-          p[half] =
-              power_of_two(_mm512_fmsub_ps(_mm512_load_ps(memory_.scores + at), scale, shift[half]));
+          p[half] = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(memory_.scores + at), scale, shift[half]));
           if constexpr (kIsMasked)
             p[half] = _mm512_maskz_mov_ps(sight[half].of(first_key + key + i), p[half]);
           ds[half] = _mm512_mul_ps(p[half], _mm512_sub_ps(_mm512_load_ps(memory_.dp + at), delta[half]));

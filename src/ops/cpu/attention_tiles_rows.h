@@ -11,9 +11,9 @@
 namespace poro::PORO_ISA {
 
 constexpr int64_t kUnit = kAttentionUnit;
-constexpr int64_t kTile = 1024;           // Bytes
-constexpr int64_t kPair = 2 * kTile;      // Of two tiles beside each other, 32 columns
-constexpr int64_t kPairFloats = 512;      // Sums of two tiles
+constexpr int64_t kTile = 1024;       // Bytes
+constexpr int64_t kPair = 2 * kTile;  // Of two tiles beside each other, 32 columns
+constexpr int64_t kPairFloats = 512;  // Sums of two tiles
 constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
 // 16 rows x 32 columns: to = from + a b, over the steps of 32 along the sum. The two tiles of `b` of a step
