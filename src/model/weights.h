@@ -31,7 +31,7 @@ struct LayerWeights {
   Matrix q, k, v, o;                // (H*D, C), (K*D, C), (K*D, C), (C, H*D)
   Matrix gate, up, down;            // (F, C), (F, C), (C, F)
 
-  // The type that operands between weights and in front of their gradients may be rounded to.
+  // What operands may be rounded to in attention and in the gradients: what the weights' products do.
   DType operands() const { return q.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32; }
 };
 
