@@ -197,6 +197,7 @@ struct Block {
   const int heads_each = a.num_heads / a.num_kv_heads;
   int first_token = 0, num_tokens = 0, length = 0, tiles = 0, num_splits = 0, num_groups = 0;
   int unit = 0, next_unit = 0, end_unit = 0, stage = 0;  // To be taken, to be asked for
+  int asked = 0;                                         // Stages, before the first is taken
   uint32_t parity = 0;
   float out[D / 8][4], highest[2], sum[2];
 
@@ -462,9 +463,17 @@ struct Block {
     return shared.is_last;
   }
 
+  // Asks for the first keys and values, as far as no kernel ahead of this one writes them; run() asks for the
+  // rest.
+  __device__ void ask_for_old_units() {
+    if (lane == 0)
+      while (asked < kStages && next_unit < end_unit && (next_unit + 1) * kUnit <= length - num_tokens)
+        fetch(asked++);
+  }
+
   __device__ void run() {
     if (lane == 0)
-      for (int i = 0; i < kStages; ++i) fetch(i);
+      for (; asked < kStages; ++asked) fetch(asked);
     uint32_t q[D / 16][4];
     load_q(q);
     Partial all[kItems];
@@ -508,9 +517,12 @@ __global__ void __launch_bounds__(kThreads, 2)
     for (int i = 0; i < kStages; ++i) shared.full[threadIdx.x / 32][i].init(1);
   fence_barrier_init();
   __syncwarp();  // A warp's barriers are its own.
-  wait_for_previous_kernel();
   Block<Cache, D, kWorkers> block{.shared = shared, .maps = maps, .a = a};
-  if (block.plan()) block.run();
+  // Lengths and pages come from the host, before the first kernel of a step.
+  const bool has_work = block.plan();
+  if (has_work) block.ask_for_old_units();
+  wait_for_previous_kernel();
+  if (has_work) block.run();
 #endif
 }
 
