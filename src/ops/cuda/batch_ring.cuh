@@ -160,10 +160,8 @@ struct Block {
         };
         store_in(to + static_cast<uint32_t>(j) * 512, {at(low, 0), at(low, 1), at(high, 0), at(high, 1)});
       }
-      if (kCluster == 8 || r == 1) {
-        __syncwarp();
-        if (lane == 0) arrive_in(address_in(shared_address(&memory.has_received[buffer]), block));
-      }
+      if (kCluster == 8 || r == 1)  // Every lane for its own sums
+        arrive_in(address_in(shared_address(&memory.has_received[buffer]), block));
     }
   }
 
@@ -231,7 +229,7 @@ struct Block {
 
   __device__ void init() {
     for (int i = 0; i < kStages; ++i) memory.full[i].init(1), memory.empty[i].init(kWarps);
-    for (Barrier& barrier : memory.has_received) barrier.init(kCluster);
+    for (Barrier& barrier : memory.has_received) barrier.init(kCluster * 32);
     fence_barrier_init();
   }
 };
