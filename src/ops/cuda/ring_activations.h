@@ -168,12 +168,11 @@ __device__ TokenScale token_scale(const Shared& s, int token, const float* stats
   return {rstd, __uint_as_float(static_cast<uint32_t>(254 + 13 - exponent) << 23)};
 }
 
-// The activations as the product takes them: normed where it has a norm, in f16 where the format wants that,
-// and where its groups' sums start.
+// What copy_activations brought as the product takes it: normed where it has a norm, in f16 where the format
+// wants that, and where its groups' sums start.
 template <class Format>
-__device__ void load_activations(const Shared& s, std::byte* x, float* starts, const NormWeights& norm,
-                                 float* stats, float* factors) {
-  copy_activations<Format>(s, x);
+__device__ void prepare_activations(const Shared& s, std::byte* x, float* starts, const NormWeights& norm,
+                                    float* stats, float* factors) {
   if (s.norm == nullptr && !Format::kIsHalf) return;
   measure_activations<Format>(s, x, norm, stats);
   if constexpr (Format::kIsPanels)  // Of columns behind the last.

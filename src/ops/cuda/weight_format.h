@@ -41,15 +41,16 @@ __device__ inline void multiply(Sums& sums, uint32_t low0, uint32_t low1, uint32
 // A chunk is 64 bytes of each row: 16 for each lane of a quad. A unit of the ring is two chunks of eight low
 // rows and of eight high rows; chunk_at() says where a chunk of the low rows lies in it, 16 bytes of each
 // lane, and those of the high rows lie kHighAt further on. kGroupWarps warps share a tile, which gives each
-// of them a few units of a row of 4,096. kPieces is how many times eight columns of a lane's activations the
-// chunk's 16 bytes meet; piece j of lane c lies at 64 j + 16 c of the chunk's activations.
+// of them a few units of a row of 4,096; a warp asks for kEarlyUnits before there are activations. kPieces is
+// how many times eight columns of a lane's activations the chunk's 16 bytes meet; piece j of lane c lies at
+// 64 j + 16 c of the chunk's activations.
 constexpr int kChunkBytes = 64, kUnitChunks = 2;
 
 template <DType>
 struct WeightFormat;
 
 struct RowFormat {
-  static constexpr int kGroupWarps = 16, kUnitBytes = 2048, kHighAt = 512;
+  static constexpr int kGroupWarps = 16, kUnitBytes = 2048, kHighAt = 512, kEarlyUnits = 2;
   static constexpr bool kIsPanels = false;
   __device__ static int chunk_at(int chunk) { return chunk * 1024; }
 };
@@ -124,7 +125,7 @@ struct WeightFormat<DType::kI4> {
   static constexpr bool kIsHalf = true, kHasRowScales = false, kIsPanels = true;
   // A half is a unit of a panel, which ends in its scales.
   static constexpr int kGroupWarps = 8, kHighAt = static_cast<int>(GpuInt4::kUnitBytes),
-                       kUnitBytes = 2 * kHighAt, kScalesAt = 1024;
+                       kUnitBytes = 2 * kHighAt, kScalesAt = 1024, kEarlyUnits = 1;
   __device__ static int chunk_at(int chunk) { return chunk * 512; }
   // What takes the offsets of eight columns' codes out of their product with x.
   __device__ static float start(const float2 (&x)[4]) {

@@ -4,8 +4,9 @@
 // products of at most eight tokens pass through this; what a product does before (the norm) and after
 // (residual, rotation, cache, gate) is its Work's.
 //
-// Launches overlap (programmatic dependent launch): a block fills its ring while the kernel before it still
-// runs, because weights never depend on that kernel; activations are read after `griddepcontrol.wait`.
+// Launches overlap (programmatic dependent launch): a block begins its ring while the kernel before it still
+// runs, because weights never depend on that kernel; activations are read after `griddepcontrol.wait`, and
+// the ring filled after that: activations would come behind all the weights that were asked for before.
 //
 // The sum of a token depends on its row alone: tokens are columns of the tensor cores' tiles.
 #pragma once
@@ -154,7 +155,12 @@ class RowFeed {
         ring_(ring + threadIdx.x / 32 * units_ * Format::kUnitBytes + threadIdx.x % 32 * 16) {
     cursor_.find();
     find_rows();
-    for (int i = 0; i < units_; ++i) ask();
+    for (int i = 0; i < min(units_, Format::kEarlyUnits); ++i) ask();
+  }
+
+  // Asks for what the ring has room for besides.
+  __device__ void fill() {
+    for (int i = Format::kEarlyUnits; i < units_; ++i) ask();
   }
 
   // The oldest unit, from this lane's first bytes.
@@ -230,9 +236,14 @@ class PanelFeed {
       for (int i = 0; i < units_; ++i) there_[i].init(1);
       cuda::hopper::fence_barrier_init();
       cursor_.find();
-      for (int i = 0; i < units_; ++i) ask(i);
+      for (int i = 0; i < min(units_, Format::kEarlyUnits); ++i) ask(i);
     }
     __syncwarp();
+  }
+
+  __device__ void fill() {
+    if (threadIdx.x % 32 == 0)
+      for (int i = Format::kEarlyUnits; i < units_; ++i) ask(i);
   }
 
   __device__ const std::byte* wait() {
@@ -422,7 +433,9 @@ __global__ void __launch_bounds__(kThreads, 1) kernel(const __grid_constant__ Wo
   Feed<Format, Work> feed(work, shared_memory, *memory.barriers);
   const NormWeights norm(s);
   wait_for_previous_kernel();
-  load_activations<Format>(s, memory.x, memory.starts, norm, memory.stats, memory.factors);
+  copy_activations<Format>(s, memory.x);
+  feed.fill();
+  prepare_activations<Format>(s, memory.x, memory.starts, norm, memory.stats, memory.factors);
   __syncthreads();
   consume<Format>(work, feed, memory);
 #endif
@@ -461,14 +474,15 @@ int units_in(int64_t bytes, const Total& total) {
 // Sets the length of the rings and launches. False when the activations leave no room for them.
 template <class Format, class Work>
 bool launch(Cuda& cuda, Work work) {
-  // Of a multiprocessor's 227 KiB, as measured: rings that are longer only make the activations wait behind
-  // weights.
-  constexpr int64_t kRoom = (Format::kIsHalf ? 113 : 150) << 10;
   Cuda::State& state = cuda.state();
   Shared& s = work.shared;
   const auto total = [&](int units) { return layout<Format>(units, s.tokens, s.chunks).total; };
-  s.units = units_in(kRoom, total);
-  if (s.units < 2) s.units = units_in(static_cast<int64_t>(state.properties.sharedMemPerBlockOptin), total);
+  // Of a multiprocessor's 227 KiB half, so that the next kernel's rings fill while this one ends; or all,
+  // which gains more where a warp has many units of a tile's rows. As measured.
+  const auto most = static_cast<int64_t>(state.properties.sharedMemPerBlockOptin);
+  const bool is_long = !Format::kIsPanels && s.chunks / kUnitChunks > 4 * kWarps;
+  s.units = units_in(is_long ? most : 113 << 10, total);
+  if (s.units < 2) s.units = units_in(most, total);
   if (s.units < 2) return false;
   launch_overlapping<kernel<Format, Work>>(cuda, std::min(s.num_tiles, state.num_multiprocessors()),
                                            total(s.units), work);
