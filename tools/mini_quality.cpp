@@ -39,6 +39,13 @@ class Speller {
     handle_ = reinterpret_cast<Init>(::dlsym(library_, "voikkoInit"))(&error, "fi", nullptr);
     spell_ = reinterpret_cast<Spell>(::dlsym(library_, "voikkoSpellCstr"));
   }
+  ~Speller() {
+    if (handle_ == nullptr) return;
+    using Terminate = void (*)(void* handle);
+    reinterpret_cast<Terminate>(::dlsym(library_, "voikkoTerminate"))(handle_);
+  }
+  Speller(const Speller&) = delete;
+  Speller& operator=(const Speller&) = delete;
   bool is_there() const { return handle_ != nullptr && spell_ != nullptr; }
   bool knows(const std::string& word) const { return spell_(handle_, word.c_str()) != 0; }
 
