@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/cuda_devices.h"
+#include "tests/apps/mpirun.h"
 #include "tests/apps/run_poro.h"
 #include "tests/tiny_chat_model.h"
 
@@ -16,27 +17,20 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Words = std::vector<std::string>;
 
-constexpr const char* kLauncher = "/usr/bin/mpirun";
 constexpr double kTolerance = 1e-5;  // float32 sums in another order
 
 class SplitMpi : public ::testing::Test {
  protected:
-  SplitMpi() {
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-    ::setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1);
-  }
-
   void SetUp() override {
 #ifndef PORO_MPI
     GTEST_SKIP() << "this poro was built without MPI; install libopenmpi-dev";
 #endif
-    if (!fs::exists(kLauncher)) GTEST_SKIP() << "there is no " << kLauncher << "; install openmpi-bin";
+    if (!fs::exists(kMpirun)) GTEST_SKIP() << "there is no " << kMpirun << "; install openmpi-bin";
   }
 
   static Words launcher(int ranks) {
     if (ranks == 1) return {};
-    return {kLauncher, "--oversubscribe", "--bind-to", "none", "-n", std::to_string(ranks)};
+    return mpirun(ranks);
   }
   Words with_model(Words words, const std::string& device) const {
     for (const std::string& word :

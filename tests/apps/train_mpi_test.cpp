@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/apps/mpirun.h"
 #include "tests/apps/run_poro.h"
 #include "tests/tiny_chat_model.h"
 
@@ -13,15 +14,9 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr const char* kLauncher = "/usr/bin/mpirun";
-
 class TrainMpi : public ::testing::Test {
  protected:
   TrainMpi() {
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1);
-    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1);
-    // Two ranks on one busy core must not wait for each other by spinning.
-    ::setenv("OMPI_MCA_mpi_yield_when_idle", "1", 1);
     std::ofstream rows(folder_ / "rows.jsonl"), pairs(folder_ / "pairs.jsonl");
     for (int i = 0; i < 60; ++i) {
       const std::string words(static_cast<size_t>(3 + i * 7 % 31), static_cast<char>('a' + i % 26));
@@ -34,7 +29,7 @@ class TrainMpi : public ::testing::Test {
 #ifndef PORO_MPI
     GTEST_SKIP() << "this poro was built without MPI; install libopenmpi-dev";
 #endif
-    if (!fs::exists(kLauncher)) GTEST_SKIP() << "there is no " << kLauncher << "; install openmpi-bin";
+    if (!fs::exists(kMpirun)) GTEST_SKIP() << "there is no " << kMpirun << "; install openmpi-bin";
   }
 
   std::vector<std::string> arguments(const std::string& stage, const std::string& run,
@@ -51,9 +46,6 @@ class TrainMpi : public ::testing::Test {
     std::vector<std::string> result = {"train", recipe, "--resume", "--threads", "1"};
     for (const std::string& setting : settings) result.insert(result.end(), {"--set", setting});
     return result;
-  }
-  static std::vector<std::string> launcher(int ranks) {
-    return {kLauncher, "--oversubscribe", "--bind-to", "none", "-n", std::to_string(ranks)};
   }
 
   std::vector<double> losses(const std::string& run) const {
@@ -74,7 +66,7 @@ class TrainMpi : public ::testing::Test {
     ASSERT_EQ(one.exit_code, 0) << one.err;
     for (const std::string& sharing : sharings) {
       const std::string run = stage + sharing;
-      const PoroOutcome two = run_poro(on_device(run, {sharing}), launcher(2));
+      const PoroOutcome two = run_poro(on_device(run, {sharing}), mpirun(2));
       ASSERT_EQ(two.exit_code, 0) << two.err;
       ASSERT_EQ(losses(run).size(), 6u);
       for (size_t i = 0; i < 6; ++i) EXPECT_NEAR(losses(run)[i], losses(stage + "-one")[i], tolerance) << run;
@@ -116,11 +108,10 @@ pid_t find_rank(const std::string& run, const std::string& rank) {
 
 TEST_F(TrainMpi, AKilledRankStopsAllAndTheRunGoesOnFromTheLastCheckpoint) {
   ASSERT_EQ(
-      run_poro(arguments("sft", "straight", {"train.steps=40", "parallel.zero=2"}), launcher(2)).exit_code,
-      0);
+      run_poro(arguments("sft", "straight", {"train.steps=40", "parallel.zero=2"}), mpirun(2)).exit_code, 0);
   const auto settings = std::vector<std::string>{"train.steps=40", "parallel.zero=2"};
   {
-    PoroProcess process(arguments("sft", "killed", settings), launcher(2));
+    PoroProcess process(arguments("sft", "killed", settings), mpirun(2));
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(5);
     while (!fs::exists(folder_ / "killed/checkpoints/step-4")) {
       ASSERT_LT(std::chrono::steady_clock::now(), deadline) << process.err();
@@ -134,7 +125,7 @@ TEST_F(TrainMpi, AKilledRankStopsAllAndTheRunGoesOnFromTheLastCheckpoint) {
     EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
     EXPECT_NE(process.err().find("rank 1"), std::string::npos) << process.err();
   }
-  const PoroOutcome resumed = run_poro(arguments("sft", "killed", settings), launcher(2));
+  const PoroOutcome resumed = run_poro(arguments("sft", "killed", settings), mpirun(2));
   ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
   EXPECT_EQ(losses("killed"), losses("straight"));
   EXPECT_TRUE(read_file(folder_ / "killed/final/model.safetensors") ==
@@ -142,7 +133,7 @@ TEST_F(TrainMpi, AKilledRankStopsAllAndTheRunGoesOnFromTheLastCheckpoint) {
 }
 
 TEST_F(TrainMpi, RanksThatDoNotFitTheRecipeAreToldSoOnce) {
-  const PoroOutcome outcome = run_poro(arguments("sft", "three", {"train.global_batch=8"}), launcher(3));
+  const PoroOutcome outcome = run_poro(arguments("sft", "three", {"train.global_batch=8"}), mpirun(3));
   EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
   EXPECT_NE(outcome.err.find("train.global_batch = 8 is no multiple of 3 data-parallel ranks"),
             std::string::npos)
