@@ -133,7 +133,7 @@ TEST_F(TrainGolden, DpoGivesEveryLossAndRewardOfPyTorch) {
   check_dpo("0.01");
 }
 
-TEST_F(TrainGolden, TheGpuGivesThemToo) {
+TEST_F(TrainGolden, TheCudaBackendGivesThemToo) {
   if (cuda_report().devices.empty()) GTEST_SKIP() << "no NVIDIA GPU on this machine";
   const std::vector<std::string> names = {"loss", "grad_norm", "lr"};
   check_sft("linear", {"--device", "cuda"}, names, kGpuTolerance);
