@@ -85,6 +85,7 @@ format:
 lint:
 	@tools/install-packages build test lint
 	@test -f build/release/build.ninja || cmake --preset release
+	@cmake --build build/release --target poro_version
 	@tools/lint
 
 clean:
