@@ -182,6 +182,7 @@ class Llama {
   void forward_block(Activations& a, int64_t layer, const Attend& attend);
   template <class Attend>
   void decode_blocks(Activations& a, const KvCache& cache, const Tensor& slots, const Attend& attend);
+  auto packed_attention(const Activations& a) const;  // In training, each document to itself: an Attend.
   // What the way back needs of a block and the forward pass did not keep.
   void recompute_block(Activations& a, int64_t layer);
   // Of the last stage, where the head is.

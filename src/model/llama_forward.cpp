@@ -133,23 +133,26 @@ void Llama::decode_blocks(Activations& a, const KvCache& cache, const Tensor& sl
   end_stage(a);
 }
 
+auto Llama::packed_attention(const Activations& a) const {
+  return [this, &a](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
+                    const Tensor& lse) {
+    run(*a.stage.device, PackedAttention{.q = q,
+                                         .k = k,
+                                         .v = v,
+                                         .starts = a.starts,
+                                         .y = y,
+                                         .lse = lse,
+                                         .pairs = a.pairs,
+                                         .operands = weights_.layers[static_cast<size_t>(layer)].operands()});
+  };
+}
+
 void Llama::recompute_block(Activations& a, int64_t layer) {
   const BlockTensors& b = a.block(layer);
   const LayerWeights& w = weights_.layers[static_cast<size_t>(layer)];
   const double eps = config_.norm_eps;
   if (a.recompute == Recompute::kFull) {
-    forward_block(
-        a, layer,
-        [&](int64_t, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y, const Tensor& lse) {
-          run(*device_, PackedAttention{.q = q,
-                                        .k = k,
-                                        .v = v,
-                                        .starts = a.starts,
-                                        .y = y,
-                                        .lse = lse,
-                                        .pairs = a.pairs,
-                                        .operands = w.operands()});
-        });
+    forward_block(a, layer, packed_attention(a));
   } else if (a.recompute == Recompute::kSelective) {
     run(*device_, RmsNorm{.x = b.x,
                           .w = w.attention_norm,
@@ -255,17 +258,7 @@ void Llama::forward_packed_into(Activations& a, std::span<const int32_t> ids,
   a.starts = on_device[2];
   a.pairs = 0;
   for (const int32_t position : positions) a.pairs += position + 1;
-  forward_blocks(a, [&](int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& y,
-                        const Tensor& lse) {
-    run(*a.stage.device, PackedAttention{.q = q,
-                                         .k = k,
-                                         .v = v,
-                                         .starts = a.starts,
-                                         .y = y,
-                                         .lse = lse,
-                                         .pairs = a.pairs,
-                                         .operands = weights_.layers[static_cast<size_t>(layer)].operands()});
-  });
+  forward_blocks(a, packed_attention(a));
 }
 
 }  // namespace poro

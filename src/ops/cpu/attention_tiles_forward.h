@@ -103,16 +103,12 @@ inline void write_unit(const TiledAttentionArgs& args, int64_t unit, const float
     _mm512_store_ps(highest + 16 * half, softmax[half].highest);
     _mm512_store_ps(weight + 16 * half, softmax[half].weight);
   }
-  float* rows[kUnit];
-  int64_t count = 0;
-  for_rows(unit, args.tokens, args.group, [&](int64_t row, int64_t token, int64_t head) {
-    rows[row] = args.y + token * args.token_stride + head * args.head_dim;
-    if (args.lse != nullptr)
+  if (args.lse != nullptr)
+    for_rows(unit, args.tokens, args.group, [&](int64_t row, int64_t token, int64_t head) {
       args.lse[token * args.lse_stride + head] = highest[row] * kLn2 + __builtin_logf(weight[row]);
-    count = row + 1;
-  });
-  write_turned({.sums = sums, .head_dim = args.head_dim, .factors = factors}, count,
-               [&](int64_t row) { return rows[row]; });
+    });
+  write_queries({.sums = sums, .head_dim = args.head_dim, .factors = factors}, args.y, unit, args.tokens,
+                args.group, args.token_stride);
 }
 
 template <class Tiles>

@@ -174,7 +174,7 @@ class GradientPass {
                        .steps = seen.end - seen.begin,
                        .from = is_first ? nullptr : sums + tile * kPairFloats,
                        .to = sums + tile * kPairFloats});
-    if (is_last) write_queries(unit, sums);
+    if (is_last) write_dq(unit, sums);
     return seen;
   }
 
@@ -220,17 +220,11 @@ class GradientPass {
     }
   }
 
-  void write_queries(int64_t unit, const float* sums) const {
+  void write_dq(int64_t unit, const float* sums) const {
     float factors[kUnit];
-    float* rows[kUnit];
-    int64_t count = 0;
-    for_rows(unit, args_.tokens, args_.group, [&](int64_t row, int64_t token, int64_t head) {
-      rows[row] = args_.dq + token * args_.token_stride + head * args_.head_dim;
-      count = row + 1;
-    });
     for (float& factor : factors) factor = scale_;
-    write_turned({.sums = sums, .head_dim = args_.head_dim, .factors = factors}, count,
-                 [&](int64_t row) { return rows[row]; });
+    write_queries({.sums = sums, .head_dim = args_.head_dim, .factors = factors}, args_.dq, unit,
+                  args_.tokens, args_.group, args_.token_stride);
   }
 
   void write_keys(int64_t first_key) const {

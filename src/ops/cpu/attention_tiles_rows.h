@@ -94,14 +94,19 @@ inline void pack_unit(const UnitRows& rows, int64_t head_dim, std::byte* to) {
     }
 }
 
-// Sums that lie on their side, (D, rows of a unit), to rows where they belong, each times its factor.
+// Sums that lie on their side, (D, rows of a unit), each query times its factor, to the queries of `unit` in
+// `to`, which is laid out as for query_rows.
 struct Turned {
   const float* sums;
   int64_t head_dim;
   const float* factors;  // (kUnit)
 };
-template <class RowAt>
-inline void write_turned(const Turned& turned, int64_t count, const RowAt& row_at) {
+inline void write_queries(const Turned& turned, float* to, int64_t unit, int64_t tokens, int64_t group,
+                          int64_t token_stride) {
+  float* at[kUnit] = {};
+  for_rows(unit, tokens, group, [&](int64_t row, int64_t token, int64_t head) {
+    at[row] = to + token * token_stride + head * turned.head_dim;
+  });
   for (int64_t d = 0; d < turned.head_dim; d += 16)
     for (int64_t half = 0; half < 2; ++half) {
       const float* tile = turned.sums + (d / 16) * kPairFloats + half * (kPairFloats / 2);
@@ -110,8 +115,8 @@ inline void write_turned(const Turned& turned, int64_t count, const RowAt& row_a
       for (int i = 0; i < 16; ++i)
         rows[i] = _mm512_castps_si512(_mm512_mul_ps(_mm512_load_ps(tile + i * 16), factor));
       transpose(rows);
-      for (int i = 0; i < 16 && 16 * half + i < count; ++i)
-        _mm512_storeu_ps(row_at(16 * half + i) + d, _mm512_castsi512_ps(rows[i]));
+      for (int i = 0; i < 16 && at[16 * half + i] != nullptr; ++i)
+        _mm512_storeu_ps(at[16 * half + i] + d, _mm512_castsi512_ps(rows[i]));
     }
 }
 
