@@ -1,7 +1,7 @@
 # The front door. Every target installs what it needs (tools/packages), configures build/<preset> once and builds what changed.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # Ninja and ctest use all cores themselves; two of them in one folder would collide under make -j.
-.PHONY: help chat mini build test debug tsan fuzz bench format lint clean
+.PHONY: help chat mini build needs-of-tests test debug tsan fuzz bench format lint clean
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 600
@@ -53,16 +53,17 @@ mini: build
 	@cmake --build build/release -j $(JOBS) --target mini_quality kneser_ney
 	@DEVICE='$(DEVICE)' recipes/mini/run $(STAGES)
 
-test: build
+needs-of-tests:
 	@tools/install-packages build test
 	@tools/install-eval-data || echo 'The tests that need it skip, and say so.' >&2
+
+test: build needs-of-tests
 	@grep -qs '^PORO_TESTS:BOOL=ON' build/release/CMakeCache.txt || cmake --preset release -DPORO_TESTS=ON
 	@cmake --build build/release -j $(JOBS)
 	@ctest --preset release -j $(JOBS)
 
 # The sanitizers slow the program down five to fifteen times; the same tests, another build folder each.
-debug tsan:
-	@tools/install-packages build test
+debug tsan: needs-of-tests
 	@test -f build/$@/build.ninja || cmake --preset $@
 	@cmake --build build/$@ -j $(JOBS)
 	@ctest --preset $@ -j $(JOBS)
