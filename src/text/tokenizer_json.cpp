@@ -18,7 +18,6 @@ namespace {
 
 using simdjson::dom::array;
 using simdjson::dom::element;
-using simdjson::dom::element_type;
 using simdjson::dom::object;
 
 constexpr size_t kMaxTokenBytes = 1 << 20;
