@@ -106,13 +106,19 @@ struct KeysShared {
   __nv_bfloat16 k[D / kColumns][kOwn][kColumns], v[D / kColumns][kOwn][kColumns];
   __nv_bfloat16 q[kRowStages][D / kColumns][kOther][kColumns], dy[kRowStages][D / kColumns][kOther][kColumns];
   float lse[kRowStages][kOther], delta[kRowStages][kOther];
-  Barrier keys_full, full[kRowStages], empty[kRowStages];
+  Barrier keys_full, full[kRowStages];
   int rows_end;
 };
 
 struct KeysMaps {
   CUtensorMap q, dy, k, v;
 };
+
+// The named barrier of a stage that has been read, lse and delta by every thread: all of them arrive, and the
+// warp that asks for rows waits.
+__device__ int empty(int stage) {
+  return 1 + stage;
+}
 
 // The first row whose document begins behind `last_key`: `starts` never falls. One warp.
 __device__ int find_rows_end(const Arguments& a, int last_key) {
@@ -208,7 +214,7 @@ struct KeysConsumer {
       pin(dv);
       pin(p16);
       pin(ds16);
-      if (lane == 0) shared.empty[last].arrive();
+      if (step + kRowStages <= steps) arrive_named(empty(last), kConsumers + 32);
       start_scores<D>(dp, my_v, kOwnBox, shared.dy[ring.stage]);
       wgmma_commit();
       weigh(s, ring.stage, (first_tile + step % tiles) * kOther);
@@ -234,30 +240,33 @@ struct KeysConsumer {
   }
 };
 
+// One warp
 template <int D>
 __device__ void fetch_rows(KeysShared<D>& shared, const KeysMaps& maps, const Arguments& a,
                            const KeysConsumer<D>& plan) {
-  shared.keys_full.arrive_and_expect(2 * kOwn * D * 2);
-  for (int c = 0; c < D / kColumns; ++c) {
-    load_box(shared.k[c], maps.k, shared.keys_full, c * kColumns, plan.kv_head, plan.first_key);
-    load_box(shared.v[c], maps.v, shared.keys_full, c * kColumns, plan.kv_head, plan.first_key);
-  }
-  const int group = a.num_heads / a.num_kv_heads;
-  Ring<kRowStages> ring;
-  for (int head = plan.kv_head * group; head < (plan.kv_head + 1) * group; ++head) {
-    for (int tile = plan.first_tile; tile < plan.end_tile; ++tile) {
-      Barrier& full = shared.full[ring.stage];
-      shared.empty[ring.stage].wait(ring.parity ^ 1);
-      full.arrive_and_expect(2 * kOther * D * 2 + 2 * kOther * 4);
-      for (int c = 0; c < D / kColumns; ++c) {
-        load_box(shared.q[ring.stage][c], maps.q, full, c * kColumns, head, tile * kOther);
-        load_box(shared.dy[ring.stage][c], maps.dy, full, c * kColumns, head, tile * kOther);
-      }
-      const int64_t at = static_cast<int64_t>(head) * a.padded_tokens + tile * kOther;
-      load_floats(shared.lse[ring.stage], a.row_lse + at, kOther, full);
-      load_floats(shared.delta[ring.stage], a.row_delta + at, kOther, full);
-      ring.next();
+  const bool asks = threadIdx.x == 0;
+  if (asks) {
+    shared.keys_full.arrive_and_expect(2 * kOwn * D * 2);
+    for (int c = 0; c < D / kColumns; ++c) {
+      load_box(shared.k[c], maps.k, shared.keys_full, c * kColumns, plan.kv_head, plan.first_key);
+      load_box(shared.v[c], maps.v, shared.keys_full, c * kColumns, plan.kv_head, plan.first_key);
     }
+  }
+  const int group = a.num_heads / a.num_kv_heads, tiles = plan.end_tile - plan.first_tile;
+  Ring<kRowStages> ring;
+  for (int step = 0; step < group * tiles; ++step, ring.next()) {
+    const int head = plan.kv_head * group + step / tiles, tile = plan.first_tile + step % tiles;
+    if (step >= kRowStages) sync_named(empty(ring.stage), kConsumers + 32);
+    if (!asks) continue;
+    Barrier& full = shared.full[ring.stage];
+    full.arrive_and_expect(2 * kOther * D * 2 + 2 * kOther * 4);
+    for (int c = 0; c < D / kColumns; ++c) {
+      load_box(shared.q[ring.stage][c], maps.q, full, c * kColumns, head, tile * kOther);
+      load_box(shared.dy[ring.stage][c], maps.dy, full, c * kColumns, head, tile * kOther);
+    }
+    const int64_t at = static_cast<int64_t>(head) * a.padded_tokens + tile * kOther;
+    load_floats(shared.lse[ring.stage], a.row_lse + at, kOther, full);
+    load_floats(shared.delta[ring.stage], a.row_delta + at, kOther, full);
   }
 }
 
@@ -274,7 +283,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     if (threadIdx.x == 0) {
       shared.rows_end = end;
       shared.keys_full.init(1);
-      for (int i = 0; i < kRowStages; ++i) shared.full[i].init(1), shared.empty[i].init(kConsumers / 32);
+      for (int i = 0; i < kRowStages; ++i) shared.full[i].init(1);
       fence_barrier_init();
     }
   }
@@ -288,7 +297,7 @@ __global__ void __launch_bounds__(kThreads, 1)
                            .end_tile = end_tile};
   if (threadIdx.x < 128) {
     keep_registers<24>();
-    if (threadIdx.x == 0) fetch_rows<D>(shared, maps, a, consumer);
+    if (threadIdx.x < 32) fetch_rows<D>(shared, maps, a, consumer);
   } else {
     take_registers<240>();
     consumer.run();
