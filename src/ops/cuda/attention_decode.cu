@@ -28,7 +28,8 @@ constexpr int kStages = 2;
 constexpr int kBoxBytes = 128;  // Width of a box
 constexpr int kSplitTiles = 2;  // Of a split, at least
 constexpr int kGroup = 4;       // Splits that are added up first
-constexpr int kMaxGroups = 8;   // Of a (sequence, key/value head)
+// Of a (sequence, key/value head). An H200 does not run all clusters of 8 heads with 8 groups at once.
+constexpr int kMaxGroups = 7;
 constexpr int kMaxCounters = 1 << 17;
 
 // How many groups of each (sequence, key/value head, part of the columns) are done; zero between launches. A
@@ -402,7 +403,8 @@ struct Block {
     return reinterpret_cast<const Partial*>(theirs);
   }
   static __device__ void sync_cluster() {
-    asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
+    arrive_at_cluster();
+    wait_for_cluster();
   }
 
   // This thread's items: those of this block's part of the columns, or of all.

@@ -50,6 +50,18 @@ struct Barrier {
 __device__ inline void fence_barrier_init() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
 }
+// All threads of a cluster meet: what one wrote before it arrived is seen by those that have waited. Threads
+// that have ended count as there.
+__device__ inline void arrive_at_cluster() {
+  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+}
+// Where what was written does not matter.
+__device__ inline void arrive_at_cluster_relaxed() {
+  asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+}
+__device__ inline void wait_for_cluster() {
+  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+}
 // Ordinary stores to shared memory before this are seen by copies and products after the next barrier.
 __device__ inline void fence_shared() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
