@@ -9,8 +9,10 @@
 // product does with its sums (residual, rotation and cache, gate) is its Work's.
 //
 // Launches overlap: a block fills its ring with weights while the kernel before it still runs, and two blocks
-// fit on a multiprocessor.
+// fit on a multiprocessor. Only products with many tiles for each cluster do better with a longer ring.
 #pragma once
+
+#include <algorithm>
 
 #include "ops/cuda/hopper.cuh"
 #include "ops/cuda/overlap.cuh"
@@ -30,8 +32,8 @@ struct HalfTile {
   int matrix, row;
 };
 
-// What all products share. A Work begins with it and has low(tile) and high(tile); kTableRow bytes of shared
-// memory for each row of x, which prepare(table) fills with what does not depend on other kernels;
+// What all products share. A Work begins with it and has kRoom; low(tile) and high(tile); kTableRow bytes of
+// shared memory for each row of x, which prepare(table) fills with what does not depend on other kernels;
 // load(place), what it needs of memory to finish that place; and store(place, sums, loaded, table).
 struct Shared {
   CUtensorMap weights[3];  // Up to three matrices
@@ -48,21 +50,20 @@ struct Sums {
   float low[2], high[2];  // Of the two rows of x
 };
 
-constexpr int kRoom = 115'700;  // Bytes of shared memory, so that two blocks fit.
+// Bytes of shared memory: all of a multiprocessor's, or so that two blocks fit.
+constexpr int kWholeRoom = 232'400, kHalfRoom = 115'700;
 
-template <int N, int kCluster, int kTableRow>
+template <int N, int kCluster, class Work>
 struct Memory {
   static constexpr int kAtOnce = N < kMostAtOnce ? N : kMostAtOnce;
   static constexpr int kSlots = kAtOnce / 8 * 8 / kCluster;  // Of 32 lanes, that a block adds up at a time
   static constexpr int kStageBytes = 2 * kHalfBytes + N * 128,
-                       kOtherBytes = 2 * kCluster * kSlots * 512 + N * kTableRow + 144;
-  static constexpr int kFit = (kRoom - kOtherBytes) / kStageBytes, kStages = kFit < 3   ? 3
-                                                                             : kFit > 6 ? 6
-                                                                                        : kFit;
+                       kOtherBytes = 2 * kCluster * kSlots * 512 + N * Work::kTableRow + 240;
+  static constexpr int kStages = std::clamp((Work::kRoom - kOtherBytes) / kStageBytes, 3, 12);
   std::byte weights[kStages][2][kHalfBytes];
   std::byte x[kStages][N * 128];
   float4 received[2][kCluster][kSlots][32];  // From each block; low, low, high, high
-  std::byte table[N * kTableRow + 16];
+  std::byte table[N * Work::kTableRow + 16];
   Barrier full[kStages], empty[kStages];
   Barrier has_received[2];
 };
@@ -80,7 +81,7 @@ __device__ inline void store_in(uint32_t address, const float4& v) {
 __device__ inline void arrive_in(uint32_t barrier) {
   asm volatile("mbarrier.arrive.release.cluster.shared::cluster.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
-__device__ inline void wait_for_cluster(Barrier& barrier, uint32_t parity) {
+__device__ inline void wait_for_sums(Barrier& barrier, uint32_t parity) {
   asm volatile(
       "{\n.reg .pred p;\nWAIT:\nmbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%0], %1;\n@p "
       "bra DONE;\nbra "
@@ -91,7 +92,7 @@ __device__ inline void wait_for_cluster(Barrier& barrier, uint32_t parity) {
 
 template <int N, int kCluster, class Work>
 struct Block {
-  using M = Memory<N, kCluster, Work::kTableRow>;
+  using M = Memory<N, kCluster, Work>;
   static constexpr int kStages = M::kStages;
   const Work& work;
   M& memory;
@@ -165,21 +166,36 @@ struct Block {
     }
   }
 
-  // Adds up what this block has of the exchange, and finishes it.
-  __device__ void finish(int tile, int part, int buffer, uint32_t parity) {
-    constexpr int kItems = (M::kSlots * 32 + kConsumers - 1) / kConsumers;
+  // Sums on their way to the blocks that add them up, and what this block needs for its part of them.
+  static constexpr int kItems = (M::kSlots * 32 + kConsumers - 1) / kConsumers;
+  struct Exchange {
+    int number, tile, part;
     typename Work::Loaded loaded[kItems];
-    const auto slot = [](int i) { return static_cast<int>(threadIdx.x) / 32 + i * kWarps; };
-    const auto place = [&](int i) {
-      const int lane = static_cast<int>(threadIdx.x) % 32, s = slot(i), j = s % (M::kAtOnce / 8),
-                r = s / (M::kAtOnce / 8);
-      return Place{tile, (kCluster == 4 ? rank * 16 + r * 8 : rank * 8) + lane / 4,
-                   part * kMostAtOnce + j * 8 + lane % 4 * 2};
-    };
+  };
+  static __device__ int slot(int i) {
+    return static_cast<int>(threadIdx.x) / 32 + i * kWarps;
+  }
+  __device__ Place place(const Exchange& e, int i) const {
+    const int lane = static_cast<int>(threadIdx.x) % 32, j = slot(i) % (M::kAtOnce / 8),
+              r = slot(i) / (M::kAtOnce / 8);
+    return {e.tile, (kCluster == 4 ? rank * 16 + r * 8 : rank * 8) + lane / 4,
+            e.part * kMostAtOnce + j * 8 + lane % 4 * 2};
+  }
+  __device__ Exchange begin_exchange(int number, int tile, int part, const float (&low)[N / 2],
+                                     const float (&high)[N / 2]) {
+    // Once any warp has arrived for this exchange, its block has read what it received in the last one: so
+    // what a block hands out here finds the buffer of the one before that free.
+    sync_named(1, kConsumers);
+    hand_out(part, number % 2, low, high);
+    Exchange e = {.number = number, .tile = tile, .part = part, .loaded = {}};
 #pragma unroll
     for (int i = 0; i < kItems; ++i)
-      if (slot(i) < M::kSlots) loaded[i] = work.load(place(i));
-    wait_for_cluster(memory.has_received[buffer], parity);
+      if (slot(i) < M::kSlots) e.loaded[i] = work.load(place(e, i));
+    return e;
+  }
+  __device__ void finish(const Exchange& e) {
+    const int buffer = e.number % 2;
+    wait_for_sums(memory.has_received[buffer], e.number / 2 % 2);
 #pragma unroll
     for (int i = 0; i < kItems; ++i) {
       if (slot(i) >= M::kSlots) continue;
@@ -189,18 +205,21 @@ struct Block {
         const float4 next = memory.received[buffer][b][slot(i)][threadIdx.x % 32];
         sum.x += next.x, sum.y += next.y, sum.z += next.z, sum.w += next.w;
       }
-      work.store(place(i), Sums{{sum.x, sum.y}, {sum.z, sum.w}}, loaded[i], memory.table);
+      work.store(place(e, i), Sums{{sum.x, sum.y}, {sum.z, sum.w}}, e.loaded[i], memory.table);
     }
   }
 
+  // The sums of a tile are finished amid the next one: on their way they would keep the ring waiting.
   __device__ void consume() {
-    int stage = 0, exchange = 0;
+    int stage = 0, exchanges = 0;
     uint32_t parity = 0;
+    Exchange last = {};
     for (int tile = first_tile; tile < work.shared.tiles; tile += tile_step) {
       float low[N / 2], high[N / 2];
 #pragma unroll
       for (int i = 0; i < N / 2; ++i) low[i] = high[i] = 0;
       for (int step = begin; step < end; ++step) {
+        if (step == (begin + end) / 2 && exchanges > 0) finish(last);
         memory.full[stage].wait(parity);
         pin(low), pin(high);
         wgmma_fence();
@@ -217,14 +236,14 @@ struct Block {
         if (++stage == kStages) stage = 0, parity ^= 1;
       }
 #pragma unroll 1
-      for (int part = 0; part < N / M::kAtOnce; ++part, ++exchange) {
-        // Once any warp has arrived for this exchange, its block has read what it received in the last one:
-        // so what a block hands out here finds the buffer of the one before that free.
-        sync_named(1, kConsumers);
-        hand_out(part, exchange % 2, low, high);
-        finish(tile, part, exchange % 2, exchange / 2 % 2);
+      for (int part = 0; part < N / M::kAtOnce; ++part) {
+        if (part > 0) finish(last);
+        last = begin_exchange(exchanges++, tile, part, low, high);
       }
     }
+    arrive_at_cluster_relaxed();
+    finish(last);
+    wait_for_cluster();  // Nobody leaves while others may still hand out sums.
   }
 
   __device__ void init() {
@@ -239,15 +258,15 @@ __global__ void __launch_bounds__(kThreads, 2) kernel(const __grid_constant__ Wo
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ __align__(1024) std::byte bytes[];
   Block<N, kCluster, Work> block{.work = work,
-                                 .memory = *reinterpret_cast<Memory<N, kCluster, Work::kTableRow>*>(bytes)};
+                                 .memory = *reinterpret_cast<Memory<N, kCluster, Work>*>(bytes)};
   let_next_kernel_start();
   if (threadIdx.x == 0) block.init();
   __syncthreads();
-  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+  arrive_at_cluster();
   if (threadIdx.x == kConsumers) block.feed();
   // No block hands out sums before all others are there to receive them.
   if (threadIdx.x < kConsumers) work.prepare(block.memory.table);
-  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+  wait_for_cluster();
   if (threadIdx.x >= kConsumers) return;
   wait_for_previous_kernel();
   block.consume();

@@ -10,10 +10,10 @@ namespace poro {
 namespace batch_rows {
 namespace {
 
-// y = x W^T (+ residual).
+// y = x W^T (+ residual). In f32 it is logits.
 template <class Y>
 struct LinearWork {
-  static constexpr int kTableRow = 0;
+  static constexpr int kRoom = sizeof(Y) == 4 ? kWholeRoom : kHalfRoom, kTableRow = 0;
   Shared shared;
   Y* y;               // (T, O)
   const Y* residual;  // (T, O) or none; may be y
@@ -56,7 +56,7 @@ struct LinearWork {
 template <class Cached>
 struct QkvWork {
   static constexpr int kDim = kTileRows, kPitch = kHalfRows + 4;  // Rotations of a row of x in the table
-  static constexpr int kTableRow = kPitch * static_cast<int>(sizeof(float2));
+  static constexpr int kRoom = kHalfRoom, kTableRow = kPitch * static_cast<int>(sizeof(float2));
   Shared shared;
   const int32_t *positions, *slots;
   const double* frequencies;
@@ -123,7 +123,7 @@ struct QkvWork {
 
 // silu(gate) * up: the halves of a tile are the same rows of the two.
 struct GateUpWork {
-  static constexpr int kTableRow = 0;
+  static constexpr int kRoom = kWholeRoom, kTableRow = 0;
   Shared shared;
   __nv_bfloat16* y;  // (T, F)
   int outputs;
@@ -167,7 +167,7 @@ CUtensorMap map_of(const Tensor& tensor, uint32_t rows) {
 template <int N, int kCluster, class Work>
 int most_clusters(Cuda& cuda) {
   static const int most = [&] {  // Asked once for each kernel.
-    const size_t bytes = sizeof(Memory<N, kCluster, Work::kTableRow>);
+    const size_t bytes = sizeof(Memory<N, kCluster, Work>);
     CUDA_CHECK(cudaFuncSetAttribute(kernel<N, kCluster, Work>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                     static_cast<int>(bytes)));
     cudaLaunchAttribute cluster = {};
@@ -193,7 +193,7 @@ void launch_clusters(Cuda& cuda, const Work& work) {
   poro::launch(cuda, kernel<N, kCluster, Work>, Overlap::kPrevious,
                {.blocks = static_cast<unsigned>(rounds_of(tiles, rounds) * kCluster),
                 .threads = kThreads,
-                .shared_bytes = sizeof(Memory<N, kCluster, Work::kTableRow>),
+                .shared_bytes = sizeof(Memory<N, kCluster, Work>),
                 .cluster = kCluster},
                work);
 }
