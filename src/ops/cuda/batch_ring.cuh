@@ -59,7 +59,7 @@ struct Memory {
   static constexpr int kSlots = kAtOnce / 8 * 8 / kCluster;  // Of 32 lanes, that a block adds up at a time
   static constexpr int kStageBytes = 2 * kHalfBytes + N * 128,
                        kOtherBytes = 2 * kCluster * kSlots * 512 + N * Work::kTableRow + 240;
-  static constexpr int kStages = std::clamp((Work::kRoom - kOtherBytes) / kStageBytes, 3, 12);
+  static constexpr int kStages = std::max(3, (Work::kRoom - kOtherBytes) / kStageBytes);
   std::byte weights[kStages][2][kHalfBytes];
   std::byte x[kStages][N * 128];
   float4 received[2][kCluster][kSlots][32];  // From each block; low, low, high, high
